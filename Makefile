@@ -1,0 +1,39 @@
+# make demo: set up everything and run the main job on real software
+# make test: set up everything and run the tests
+.PHONY: demo test lint docs bench setup clean
+
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/stamp
+
+demo: setup
+	$(BIN)/python examples/demo/run.py
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(TESTFLAGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+docs: setup
+	$(BIN)/python docs/generate.py
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+setup: $(STAMP)
+
+# every missing system package is named before anything is installed
+$(STAMP): pyproject.toml setup.py scripts/check-system
+	sh scripts/check-system $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,103 @@
+"""Locks between processes: ``flock`` on a file that names its holder.
+
+A lock ends with the process that holds it, so there is nothing to clean up after a crash. Lock files are
+never unlinked while somebody may use them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+
+from hashdist.errors import BusyError
+
+#: Seconds between two tries for a lock that somebody else holds.
+_POLL = 0.02
+
+
+@contextlib.contextmanager
+def locked(
+    path: str,
+    *,
+    shared: bool = False,
+    timeout: float | None = 60.0,
+    purpose: str = "",
+    waiting: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Hold the lock file `path`, exclusively or `shared`, while the block runs.
+
+    `waiting` is called once with the holder's words when the lock is not free at once. Raises `BusyError`
+    after `timeout` seconds (None: never).
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        _acquire(fd, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, timeout, waiting)
+        if not shared:
+            _write_holder(fd, purpose)
+        yield
+    finally:
+        os.close(fd)
+
+
+def is_locked(path: str) -> bool:
+    """Whether somebody holds the lock file `path` just now; a file that is not there is not held."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _acquire(fd: int, path: str, kind: int, timeout: float | None, waiting: Callable[[str], None] | None) -> None:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    told = False
+    while not _try(fd, kind, path):
+        if not told and waiting is not None:
+            waiting(_read_holder(path))
+            told = True
+        if deadline is not None and time.monotonic() > deadline:
+            raise BusyError(
+                f"'{os.path.basename(path)}' is held by {_read_holder(path)}", hint="wait for it to end and try again"
+            )
+        time.sleep(_POLL)
+
+
+def _try(fd: int, kind: int, path: str) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}:
+            raise BusyError(
+                f"the file system of '{path}' grants no locks ({error.strerror})",
+                hint="put the store on a file system with flock",
+            ) from error
+        raise
+    return True
+
+
+def _write_holder(fd: int, purpose: str) -> None:
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    words = f"{purpose or 'a command'} (host {os.uname().nodename}, pid {os.getpid()}, since {since})\n"
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, words.encode(), 0)
+
+
+def _read_holder(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            words = file.read(400).strip()
+    except OSError:
+        words = ""
+    return words or "somebody who left no name"

@@ -1,0 +1,64 @@
+"""The one door to other programs: an argument list, an explicit environment, a typed failure."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from .errors import HashdistError, NotFoundError
+
+
+class ProgramMissingError(NotFoundError):
+    """A program that hashdist calls is not installed."""
+
+    code = "program_missing"
+
+
+class ProgramFailedError(HashdistError):
+    """A program that hashdist called said no; ``stderr`` holds its words."""
+
+    code = "program_failed"
+
+    def __init__(self, arguments: Sequence[str], status: int, stderr: str) -> None:
+        last = stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        super().__init__(f"'{arguments[0]}' failed with status {status}: {last[0]}")
+        self.status = status
+        self.stderr = stderr
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    stdin: bytes = b"",
+    cwd: str | None = None,
+    timeout: float | None = None,
+    pass_fds: Sequence[int] = (),
+) -> bytes:
+    """Run a program to its end and return its standard output.
+
+    Raises `ProgramMissingError`, or `ProgramFailedError` when its status is not zero or it took
+    more than `timeout` seconds.
+    """
+    try:
+        done = subprocess.run(
+            list(arguments),
+            env=dict(env),
+            input=stdin,
+            cwd=cwd,
+            timeout=timeout,
+            pass_fds=pass_fds,
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ProgramMissingError(
+            f"no program '{arguments[0]}'", hint=f"install '{arguments[0]}' with your system's package manager"
+        ) from error
+    except PermissionError as error:
+        raise ProgramMissingError(f"'{arguments[0]}' cannot be executed: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ProgramFailedError(arguments, -1, f"no answer within {timeout} seconds") from error
+    if done.returncode != 0:
+        raise ProgramFailedError(arguments, done.returncode, done.stderr.decode(errors="replace"))
+    return done.stdout

@@ -1,0 +1,173 @@
+"""The object database of a store: blobs, trees and commits, by id."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hashdist.errors import DamagedError
+
+from . import libgit2
+from .ids import BlobId, CommitId, ObjectId, TreeId
+from .tree import Entry, Mode, decode, encode
+
+if TYPE_CHECKING:
+    import pygit2
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who makes a commit."""
+
+    name: str
+    """A person's name, without ``<``, ``>`` and line ends."""
+    email: str
+    """Their address, likewise."""
+
+    def __str__(self) -> str:
+        """Give ``Name <address>`` as git writes it."""
+        clean = [part.translate({ord(c): None for c in "<>\n\0"}).strip() for part in (self.name, self.email)]
+        return f"{clean[0] or 'unknown'} <{clean[1]}>"
+
+
+#: Author of commits that must be the same in every store.
+NOBODY = Identity("hashdist", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit: a tree, what came before, and who recorded it when and why."""
+
+    id: CommitId
+    """Its own name."""
+    tree: TreeId
+    """What it holds."""
+    parents: tuple[CommitId, ...]
+    """What came before, first parent first."""
+    author: str
+    """``Name <address>``."""
+    time: int
+    """Seconds since 1970, UTC."""
+    message: str
+    """The whole message, trailers included."""
+
+    @property
+    def subject(self) -> str:
+        """The first line of the message."""
+        return self.message.split("\n", 1)[0]
+
+
+def object_id(kind: str, data: bytes) -> ObjectId:
+    """Git's name for an object of `kind` with these bytes."""
+    return ObjectId(hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest())
+
+
+class ObjectDatabase:
+    """Reads and writes the objects of the bare repository at `path`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.unsynced = False
+        """Whether objects were written that a power loss could still take."""
+
+    @functools.cached_property
+    def _repository(self) -> pygit2.Repository:
+        return libgit2.open_repository(self.path)
+
+    def __contains__(self, id: ObjectId) -> bool:
+        """Whether the object is here."""
+        return id in self._repository
+
+    def blob(self, id: ObjectId) -> bytes:
+        """Read a blob; raises `NotFoundError` or `DamagedError`."""
+        return self._read("blob", id)
+
+    def tree(self, id: ObjectId) -> tuple[Entry, ...]:
+        """Read and check a tree; raises `NotFoundError`, `DamagedError` or `InvalidTreeError`."""
+        return decode(self._read("tree", id))
+
+    def commit(self, id: ObjectId) -> Commit:
+        """Read a commit; raises `NotFoundError` or `DamagedError`."""
+        return _parse_commit(CommitId(id), self._read("commit", id))
+
+    def kind(self, id: ObjectId) -> str:
+        """Tell what the object is: 'blob', 'tree', 'commit' or 'tag'."""
+        return libgit2.read(self._repository, id)[0]
+
+    def expand(self, prefix: str) -> ObjectId:
+        """Give the one id that begins with `prefix`; raises `NotFoundError`."""
+        return ObjectId(libgit2.expand(self._repository, prefix))
+
+    def _read(self, kind: str, id: ObjectId) -> bytes:
+        found, data = libgit2.read(self._repository, id)
+        if found != kind:
+            raise DamagedError(f"object {id} is a {found}, not a {kind}", hint="hdist verify")
+        return data
+
+    def add_blob(self, data: bytes) -> BlobId:
+        """Write a blob."""
+        return BlobId(self._write("blob", data))
+
+    def add_tree(self, entries: Iterable[Entry]) -> TreeId:
+        """Check and write a tree."""
+        return TreeId(self._write("tree", encode(entries)))
+
+    def add_commit(
+        self, tree: TreeId, *, parents: Sequence[CommitId] = (), identity: Identity, time: int, message: str
+    ) -> CommitId:
+        """Write a commit; `time` is in seconds since 1970, the zone is UTC."""
+        lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
+        lines += [f"author {identity} {time} +0000", f"committer {identity} {time} +0000", "", message.rstrip() + "\n"]
+        return CommitId(self._write("commit", "\n".join(lines).encode().replace(b"\0", b"")))
+
+    def _write(self, kind: str, data: bytes) -> str:
+        self.unsynced = True
+        return libgit2.write(self._repository, kind, data)
+
+    def find(self, root: ObjectId, path: str) -> Entry | None:
+        """Follow a path with slashes from a tree; None where it leads nowhere."""
+        entry = None
+        for part in path.encode().split(b"/"):
+            if entry is not None and entry.mode is not Mode.DIRECTORY:
+                return None
+            entries = self.tree(entry.id if entry else root)
+            entry = next((one for one in entries if one.name == part), None)
+            if entry is None:
+                return None
+        return entry
+
+    def add_files(self, files: dict[str, bytes]) -> TreeId:
+        """Write a tree of plain files, given by paths with slashes."""
+        return self.add_nested({path: Entry(b"x", Mode.FILE, self.add_blob(data)) for path, data in files.items()})
+
+    def add_nested(self, entries: dict[str, Entry]) -> TreeId:
+        """Write the tree that has each entry at its path (the entry's own name does not count)."""
+        here: list[Entry] = []
+        below: dict[str, dict[str, Entry]] = {}
+        for path, entry in entries.items():
+            head, slash, rest = path.partition("/")
+            if slash:
+                below.setdefault(head, {})[rest] = entry
+            else:
+                here.append(entry._replace(name=head.encode()))
+        for name, inside in below.items():
+            here.append(Entry(name.encode(), Mode.DIRECTORY, self.add_nested(inside)))
+        return self.add_tree(here)
+
+
+def _parse_commit(id: CommitId, data: bytes) -> Commit:
+    head, _, message = data.decode("utf-8", errors="replace").partition("\n\n")
+    fields: dict[str, list[str]] = {}
+    for line in head.split("\n"):
+        key, _, value = line.partition(" ")
+        fields.setdefault(key, []).append(value)
+    try:
+        author, stamp, _zone = fields["author"][0].rsplit(" ", 2)
+        return Commit(
+            id, TreeId(fields["tree"][0]), tuple(map(CommitId, fields.get("parent", ()))), author, int(stamp), message
+        )
+    except (KeyError, ValueError) as error:
+        raise DamagedError(f"commit {id} is malformed") from error

@@ -1,0 +1,84 @@
+"""The one door to pygit2: when it is loaded, how libgit2 is set up, and what its exceptions become.
+
+It is loaded on first use, since it takes longer than everything a switch of checkouts does.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from hashdist.errors import DamagedError, HashdistError, NotFoundError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import pygit2
+
+
+@functools.cache
+def _library() -> ModuleType:
+    import pygit2  # noqa: PLC0415 - loaded on first use, see above
+    from pygit2.enums import ConfigLevel, Option  # noqa: PLC0415
+
+    pygit2.option(Option.SET_OWNER_VALIDATION, 0)  # stores are shared on purpose
+    for level in (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA):
+        pygit2.settings.search_path[level] = ""  # an unreadable or odd ~/.gitconfig is not our affair
+    return pygit2
+
+
+def open_repository(path: str) -> pygit2.Repository:
+    """Open the bare repository at `path`; raises `DamagedError`."""
+    library = _library()
+    try:
+        repository: pygit2.Repository = library.Repository(path, library.enums.RepositoryOpenFlag.NO_SEARCH)
+    except library.GitError as error:
+        raise DamagedError(f"'{path}' is not a git repository that can be read: {error}") from error
+    return repository
+
+
+def init_repository(path: str) -> None:
+    """Make an empty bare repository at `path`."""
+    _library().init_repository(path, bare=True, initial_head="main")
+
+
+def read(repository: pygit2.Repository, name: str) -> tuple[str, bytes]:
+    """Read an object: its type ('blob', 'tree', 'commit', 'tag') and bytes."""
+    library = _library()
+    try:
+        kind, data = repository.read(name)
+    except KeyError as error:
+        raise ObjectMissingError(f"no object {name}") from error
+    except (library.GitError, ValueError, OSError) as error:
+        raise DamagedError(f"object {name} cannot be read: {error}", hint="hdist verify") from error
+    return _kinds()[int(kind)], data
+
+
+def write(repository: pygit2.Repository, kind: str, data: bytes) -> str:
+    """Write an object and return its id."""
+    library = _library()
+    numbers = {name: number for number, name in _kinds().items()}
+    try:
+        return str(repository.write(numbers[kind], data))
+    except (library.GitError, ValueError) as error:
+        raise HashdistError(f"cannot write an object: {error}") from error
+
+
+def expand(repository: pygit2.Repository, prefix: str) -> str:
+    """Give the full id that begins with `prefix` (at least four digits)."""
+    library = _library()
+    try:
+        return str(repository.expand_id(prefix))
+    except (KeyError, ValueError, library.GitError) as error:
+        words = "more than one object begins" if "ambiguous" in str(error) else "no object begins"
+        raise ObjectMissingError(f"{words} with '{prefix}'") from error
+
+
+@functools.cache
+def _kinds() -> dict[int, str]:
+    kinds = _library().enums.ObjectType
+    return {int(kinds.BLOB): "blob", int(kinds.TREE): "tree", int(kinds.COMMIT): "commit", int(kinds.TAG): "tag"}
+
+
+class ObjectMissingError(NotFoundError):
+    """An object that is not in the store."""

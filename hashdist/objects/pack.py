@@ -1,0 +1,187 @@
+"""Write one pack for all objects of an import, instead of thousands of loose files.
+
+Formats: git's ``gitformat-pack`` (pack version 2, index version 2). Objects are stored whole, compressed
+with isal at its fastest level, which git reads like any zlib stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import struct
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from isal import isal_zlib
+
+from hashdist.errors import HashdistError
+from hashdist.fsutil.atomic import sync_directory, unique_suffix
+
+from .ids import ObjectId
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+_KINDS = {"commit": 1, "tree": 2, "blob": 3}
+_CHUNK = 1 << 20
+_LARGE_OFFSET = 1 << 31
+
+
+class FileChangedError(HashdistError):
+    """A file that grew or shrank while it was read."""
+
+    code = "changed"
+
+
+class Packed(NamedTuple):
+    """An object ready to be written: its name, and its bytes as they stand in a pack."""
+
+    id: ObjectId
+    data: bytes
+
+
+def pack_object(kind: str, data: bytes) -> Packed:
+    """Hash and compress one object; pure, and spends its time outside Python's lock."""
+    digest = hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
+    digest.update(data)
+    return Packed(ObjectId(digest.hexdigest()), _header(kind, len(data)) + isal_zlib.compress(data, 1))
+
+
+def _header(kind: str, size: int) -> bytes:
+    """The type and size that begin an entry: four bits, then seven a byte."""
+    first, size = (_KINDS[kind] << 4) | (size & 15), size >> 4
+    header = bytearray()
+    while size:
+        header.append(first | 0x80)
+        first, size = size & 0x7F, size >> 7
+    header.append(first)
+    return bytes(header)
+
+
+class PackWriter:
+    """Collects objects into one pack in the ``objects/pack`` directory `folder`; nothing shows before `publish`."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        os.makedirs(folder, exist_ok=True)
+        # git's own prune knows tmp_* and removes what a crash left
+        self._path = os.path.join(folder, f"tmp_pack_{unique_suffix()}")
+        self._file = open(self._path, "xb+", buffering=_CHUNK)  # noqa: SIM115 - lives as long as the writer
+        self._file.write(b"PACK" + struct.pack(">II", 2, 0))
+        self._entries: dict[str, tuple[int, int]] = {}
+        self._offset = 12
+
+    def __contains__(self, id: ObjectId) -> bool:
+        """Whether the object is in this pack already."""
+        return id in self._entries
+
+    def write(self, packed: Packed) -> None:
+        """Append an object, once."""
+        if packed.id in self._entries:
+            return
+        self._file.write(packed.data)
+        self._entries[packed.id] = (self._offset, zlib.crc32(packed.data))
+        self._offset += len(packed.data)
+
+    def write_stream(self, stream: BinaryIO, size: int) -> ObjectId:
+        """Append a blob of `size` bytes without holding it in memory; raises `FileChangedError`."""
+        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        compressor = isal_zlib.compressobj(1)
+        header = _header("blob", size)
+        self._file.write(header)
+        checksum, written, left = zlib.crc32(header), len(header), size
+        while left:
+            chunk = stream.read(min(_CHUNK, left))
+            if not chunk:
+                break
+            left -= len(chunk)
+            digest.update(chunk)
+            data = compressor.compress(chunk)
+            checksum, written = zlib.crc32(data, checksum), written + len(data)
+            self._file.write(data)
+        if left or stream.read(1):
+            raise FileChangedError("a file changed while it was read", hint="try again when nobody writes to it")
+        data = compressor.flush()
+        self._file.write(data)
+        checksum, written = zlib.crc32(data, checksum), written + len(data)
+        id = ObjectId(digest.hexdigest())
+        if id in self._entries:
+            self._file.seek(self._offset)
+            self._file.truncate()
+        else:
+            self._entries[id] = (self._offset, checksum)
+            self._offset += written
+        return id
+
+    def publish(self) -> None:
+        """Finish the pack and its index, make them durable and give them their names."""
+        if not self._entries:
+            self.abandon()
+            return
+        trailer = self._finish_pack()
+        index = f"{self._path}.idx"
+        with open(index, "xb") as file:
+            file.write(_index(self._entries, trailer))
+            file.flush()
+            os.fsync(file.fileno())
+        stem = os.path.join(self._folder, f"pack-{trailer.hex()}")
+        for path in (self._path, index):
+            os.chmod(path, 0o444)
+        os.rename(self._path, f"{stem}.pack")
+        os.rename(index, f"{stem}.idx")
+        sync_directory(self._folder)
+
+    def _finish_pack(self) -> bytes:
+        """Put the count into the header and the checksum at the end; return the checksum."""
+        self._file.seek(8)
+        self._file.write(struct.pack(">I", len(self._entries)))
+        self._file.seek(0)
+        digest = hashlib.sha1(usedforsecurity=False)
+        while chunk := self._file.read(_CHUNK):
+            digest.update(chunk)
+        self._file.write(digest.digest())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return digest.digest()
+
+    def abandon(self) -> None:
+        """Forget everything."""
+        self._file.close()
+        for path in (self._path, f"{self._path}.idx"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def _index(entries: dict[str, tuple[int, int]], trailer: bytes) -> bytes:
+    """The version 2 index of a pack: fan-out, names, checksums, offsets, and offsets beyond 2 GiB."""
+    names = sorted(entries)
+    counts = [0] * 256
+    for name in names:
+        counts[int(name[:2], 16)] += 1
+    total, fanout = 0, []
+    for count in counts:
+        total += count
+        fanout.append(total)
+    offsets: list[int] = []
+    large: list[int] = []
+    for name in names:
+        offset = entries[name][0]
+        if offset >= _LARGE_OFFSET:
+            offsets.append(_LARGE_OFFSET | len(large))
+            large.append(offset)
+        else:
+            offsets.append(offset)
+    body = b"".join(
+        (
+            b"\377tOc",
+            struct.pack(">I256I", 2, *fanout),
+            bytes.fromhex("".join(names)),
+            struct.pack(f">{total}I", *(entries[name][1] for name in names)),
+            struct.pack(f">{total}I", *offsets),
+            struct.pack(f">{len(large)}Q", *large),
+            trailer,
+        )
+    )
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()

@@ -1,0 +1,87 @@
+"""Artifact records: what was built from which spec, when, and what came out; a commit for each artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hashdist.errors import DamagedError
+
+from . import canonical, tree
+from .database import Commit, Identity, ObjectDatabase
+from .ids import CommitId, SpecId, TreeId
+from .spec import Spec, read_spec
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRecord:
+    """What is known of a sealed artifact."""
+
+    spec: Spec
+    """What it was made from."""
+    manifest: bytes
+    """Every file with its hash, see `hashdist.objects.manifest`."""
+    log: bytes
+    """What the build printed; empty for host software."""
+    references: tuple[SpecId, ...]
+    """The specs whose artifacts' hash parts stand in its files: what it may need to run."""
+    unresolved: tuple[str, ...]
+    """``file: library`` for shared libraries that nothing declared provides."""
+    seconds: int
+    """How long the build took."""
+    host: str
+    """Where it was built."""
+
+
+def write_record(
+    database: ObjectDatabase,
+    record: ArtifactRecord,
+    *,
+    inputs: Mapping[str, TreeId],
+    parents: tuple[CommitId, ...],
+    identity: Identity,
+    time: int,
+) -> CommitId:
+    """Write the commit of a record; `inputs` are the spec trees of its inputs, flat, by package name."""
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "artifact": str(record.spec.artifact),
+        "references": sorted(record.references),
+        "unresolved": sorted(record.unresolved),
+        "seconds": record.seconds,
+        "host": record.host,
+    }
+    entries = {
+        "spec": tree.Entry(b"x", tree.Mode.DIRECTORY, record.spec.write(database)),
+        "manifest": tree.Entry(b"x", tree.Mode.FILE, database.add_blob(record.manifest)),
+        "log": tree.Entry(b"x", tree.Mode.FILE, database.add_blob(record.log)),
+        "record.json": tree.Entry(b"x", tree.Mode.FILE, database.add_blob(canonical.dumps(document))),
+    }
+    for name, id in inputs.items():
+        entries[f"inputs/{name}"] = tree.Entry(b"x", tree.Mode.DIRECTORY, id)
+    message = f"{record.spec.name} {record.spec.version}\n\nHost: {record.host}\nSeconds: {record.seconds}\nJail: off\n"
+    return database.add_commit(
+        database.add_nested(entries), parents=parents, identity=identity, time=time, message=message
+    )
+
+
+def read_record(database: ObjectDatabase, commit: CommitId) -> tuple[ArtifactRecord, Commit]:
+    """Read a record and the commit that holds it; raises `DamagedError` when something is missing."""
+    found = database.commit(commit)
+    entries = {entry.name: entry.id for entry in database.tree(found.tree)}
+    try:
+        document: Any = canonical.loads(database.blob(entries[b"record.json"]))
+        return ArtifactRecord(
+            spec=read_spec(database, entries[b"spec"]),
+            manifest=database.blob(entries[b"manifest"]),
+            log=database.blob(entries[b"log"]),
+            references=tuple(SpecId(id) for id in document["references"]),
+            unresolved=tuple(document["unresolved"]),
+            seconds=document["seconds"],
+            host=document["host"],
+        ), found
+    except (KeyError, TypeError) as error:
+        raise DamagedError(f"artifact record {commit} is incomplete: {error}", hint="hdist verify") from error

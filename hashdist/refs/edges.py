@@ -1,0 +1,53 @@
+"""The one place that knows what leads to what: commit → specs → sources and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hashdist.errors import NotFoundError
+from hashdist.objects.database import ObjectDatabase
+from hashdist.objects.ids import CommitId, SourceId, SpecId
+from hashdist.objects.spec import Spec, read_spec
+from hashdist.objects.tree import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a commit of a profile names."""
+
+    specs: Mapping[str, SpecId]
+    """Package or host entry name to spec; the whole closure."""
+    sources: frozenset[SourceId]
+    """The sources of those specs."""
+
+
+class EdgeReader:
+    """Reads what commits name, each spec once."""
+
+    def __init__(self, objects: ObjectDatabase) -> None:
+        self._objects = objects
+        self._specs: dict[SpecId, Spec] = {}
+        self._specs_of_tree: dict[str, Mapping[str, SpecId]] = {}
+
+    def spec(self, id: SpecId) -> Spec:
+        """Read a spec."""
+        if id not in self._specs:
+            self._specs[id] = read_spec(self._objects, id)
+        return self._specs[id]
+
+    def specs(self, commit: CommitId) -> Mapping[str, SpecId]:
+        """The specs that a commit of a profile names, by package; raises `NotFoundError` if it is no such commit."""
+        tree = self._objects.commit(commit).tree
+        entry = next((entry for entry in self._objects.tree(tree) if entry.name == b"specs"), None)
+        if entry is None or entry.mode is not Mode.DIRECTORY:
+            raise NotFoundError(f"commit {commit} is not a commit of a profile: it has no 'specs'")
+        if entry.id not in self._specs_of_tree:
+            entries = self._objects.tree(entry.id)
+            self._specs_of_tree[entry.id] = {one.name.decode(): SpecId(one.id) for one in entries}
+        return self._specs_of_tree[entry.id]
+
+    def reached(self, commit: CommitId) -> Reached:
+        """Everything that a commit of a profile names."""
+        specs = self.specs(commit)
+        return Reached(specs, frozenset(source for id in specs.values() for source in self.spec(id).sources.values()))

@@ -1,0 +1,75 @@
+"""Names of refs, and which of them keep things alive."""
+
+from __future__ import annotations
+
+from hashdist.errors import InvalidError
+
+HEADS = "refs/heads/"
+TAGS = "refs/tags/"
+HOSTS = "refs/hosts/"
+CHECKOUTS = "refs/checkouts/"
+PINS = "refs/pins/"
+UNDO = "refs/undo/"
+SOURCES = "refs/sources/"
+ARTIFACTS = "refs/artifacts/"
+PROVENANCE = "refs/provenance/"
+
+#: What keeps things alive; all others are indexes, kept only while reached.
+ROOTS = (HEADS, TAGS, HOSTS, CHECKOUTS, PINS, UNDO)
+#: The checkout that commands mean when none is named; its branch is the repository's own HEAD.
+DEFAULT_CHECKOUT = "current"
+_LIMIT = 200
+_FORBIDDEN = frozenset(" ~^:?*[\\\x7f") | frozenset(map(chr, range(32)))
+
+
+def check_ref_name(name: str, *, what: str = "ref") -> str:
+    """Return `name` if git takes it as (part of) a ref's name, by the rules of ``git check-ref-format``.
+
+    Raises `InvalidError`.
+    """
+    fault = _fault(name)
+    if fault:
+        raise InvalidError(
+            f"bad {what} name '{name[:60]}': {fault}", hint="use letters, digits and . _ + - with / between parts"
+        )
+    return name
+
+
+def _fault(name: str) -> str | None:
+    if not name:
+        return "it is empty"
+    if len(name.encode(errors="replace")) > _LIMIT:
+        return f"it is longer than {_LIMIT} bytes"
+    if name.startswith("-"):
+        return "it begins with '-'"
+    if _FORBIDDEN & frozenset(name) or "@{" in name or ".." in name or name == "@":
+        return "it has characters that git keeps for itself"
+    for part in name.split("/"):
+        if not part or part.startswith(".") or part.endswith((".", ".lock")):
+            return "a part is empty, begins or ends with '.', or ends with '.lock'"
+    return None
+
+
+def check_profile_name(name: str) -> str:
+    """Return `name` if it can be a profile's; raises `InvalidError`."""
+    if name == "HEAD" or name.startswith("refs/"):
+        raise InvalidError(f"bad profile name '{name}': git keeps it for itself")
+    return check_ref_name(name, what="profile")
+
+
+def head_ref(checkout: str) -> str:
+    """The ref that says which branch a checkout follows."""
+    return "HEAD" if checkout == DEFAULT_CHECKOUT else f"{CHECKOUTS}{checkout}/HEAD"
+
+
+def at_ref(checkout: str) -> str:
+    """The ref that says which commit a checkout shows."""
+    return f"{CHECKOUTS}{checkout}/at"
+
+
+def short_name(ref: str) -> str:
+    """What people call a ref: without ``refs/heads/``, ``refs/tags/`` or ``refs/``."""
+    for prefix in (HEADS, TAGS, "refs/"):
+        if ref.startswith(prefix):
+            return ref[len(prefix) :]
+    return ref

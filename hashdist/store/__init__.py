@@ -1,0 +1,1 @@
+"""The open store: paths, format, locks, and its three databases. It has no verbs."""

@@ -1,0 +1,50 @@
+"""What is fixed when a store is made: where it lies and how artifact paths look."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+
+from hashdist.errors import DamagedError, InvalidError
+from hashdist.objects.layout import Layout
+
+DURABILITIES = ("full", "fast")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """The ``config.toml`` of a store."""
+
+    path: str
+    """The canonical path: built software has it baked in."""
+    layout: Layout
+    """Where artifacts lie below ``artifacts/``."""
+    durability: str = "full"
+    """'full': what exit 0 claimed survives power loss; 'fast': it survives crashes of programs."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if self.durability not in DURABILITIES:
+            raise InvalidError(f"bad durability '{self.durability}'", hint="'full' or 'fast'")
+        if any(char in self.path for char in "\n\"\\':;") or " " in self.path:
+            raise InvalidError(
+                f"a store cannot lie at '{self.path}'", hint="its path must have no spaces, quotes, ':' or ';'"
+            )
+
+    def __str__(self) -> str:
+        """Give the text of the file."""
+        return (
+            "# Fixed when this store was made: built software has the path baked in.\n"
+            f'path = "{self.path}"\npattern = "{self.layout.pattern}"\n\n'
+            "# May be changed: 'full' survives power loss, 'fast' only crashes.\n"
+            f'durability = "{self.durability}"\n'
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> StoreConfig:
+        """Read the text of the file; raises `DamagedError`."""
+        try:
+            data = tomllib.loads(text)
+            return cls(data["path"], Layout(data["pattern"]), data.get("durability", "full"))
+        except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+            raise DamagedError(f"the store's config.toml cannot be read: {error}") from error

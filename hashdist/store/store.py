@@ -1,0 +1,183 @@
+"""The handle of an open store."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from hashdist.errors import HashdistError, NotFoundError
+from hashdist.fsutil.locks import locked
+from hashdist.refs.database import RefDatabase
+
+if TYPE_CHECKING:
+    from hashdist.objects.database import Identity, ObjectDatabase
+
+    from .artifacts import ArtifactStore
+    from .config import StoreConfig
+    from .sources import SourceStore
+
+FORMAT = "1"
+
+
+class NotAStoreError(NotFoundError):
+    """A directory that is no store."""
+
+    code = "not_a_store"
+
+
+class UnsupportedFormatError(HashdistError):
+    """A store of a format that this hashdist does not know."""
+
+    code = "store_format"
+
+
+class Store:
+    """An open store: git objects, refs, and the artifacts and prefixes beside them.
+
+    What takes long to load (objects, artifacts) is loaded when it is first asked for.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        identity: str,
+        clock: Callable[[], float],
+        waiting: Callable[[str], None] | None,
+        durable: bool | None,
+        search_path: str,
+    ) -> None:
+        self.search_path = search_path
+        self.path = path
+        self.identity = identity
+        self.clock = clock
+        self.waiting = waiting
+        self._durable = durable
+
+    @classmethod
+    def open(
+        cls,
+        path: str,
+        *,
+        identity: str = "unknown <>",
+        clock: Callable[[], float] = time.time,
+        waiting: Callable[[str], None] | None = None,
+        durable: bool | None = None,
+        search_path: str = os.defpath,
+    ) -> Store:
+        """Open the store at `path`.
+
+        `identity` (``Name <address>``) and `clock` go into commits and reflogs; `waiting` is told who holds
+        a lock that is waited for; `durable` overrides the store's own setting; `search_path` is where the git
+        program is looked for. Raises `NotAStoreError` or
+        `UnsupportedFormatError`.
+        """
+        path = os.path.abspath(os.path.expanduser(path))
+        try:
+            with open(os.path.join(path, "format"), encoding="ascii", errors="replace") as file:
+                found = file.read(64).strip()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotAStoreError(f"no store at '{path}'", hint=f"hdist --store {path} init") from error
+        if found != FORMAT:
+            raise UnsupportedFormatError(
+                f"the store at '{path}' has format '{found}', this hdist reads format {FORMAT}",
+                hint="use the hdist that made it, or a newer one",
+            )
+        return cls(path, identity=identity, clock=clock, waiting=waiting, durable=durable, search_path=search_path)
+
+    @functools.cached_property
+    def config(self) -> StoreConfig:
+        """What was fixed when the store was made; raises `ConflictError` when it was moved since."""
+        from .config import StoreConfig  # noqa: PLC0415 - reading TOML would slow every switch of checkouts
+
+        return StoreConfig.parse(_read_text(self.inside("config.toml")))
+
+    @functools.cached_property
+    def objects(self) -> ObjectDatabase:
+        """The object database."""
+        from hashdist.objects.database import ObjectDatabase  # noqa: PLC0415 - libgit2 is loaded on first use
+
+        return ObjectDatabase(self.git)
+
+    @functools.cached_property
+    def refs(self) -> RefDatabase:
+        """The refs."""
+        return RefDatabase(
+            self.git,
+            lock=self.lock_path("refs"),
+            identity=self.identity,
+            clock=self.clock,
+            durable=self.durable,
+            before_move=self.sync_objects,
+            waiting=self.waiting,
+        )
+
+    @functools.cached_property
+    def artifacts(self) -> ArtifactStore:
+        """The artifacts."""
+        from .artifacts import ArtifactStore  # noqa: PLC0415 - see above
+
+        return ArtifactStore(self)
+
+    @functools.cached_property
+    def sources(self) -> SourceStore:
+        """The sources."""
+        from .sources import SourceStore  # noqa: PLC0415 - see above
+
+        return SourceStore(self)
+
+    @functools.cached_property
+    def durable(self) -> bool:
+        """Whether what exit 0 claimed must survive power loss."""
+        if self._durable is not None:
+            return self._durable
+        # not the whole of TOML: this is read before every move of a ref
+        return 'durability = "fast"' not in _read_text(self.inside("config.toml")).splitlines()
+
+    @property
+    def author(self) -> Identity:
+        """Who makes commits."""
+        from hashdist.objects.database import Identity  # noqa: PLC0415 - see above
+
+        name, _, address = self.identity.partition(" <")
+        return Identity(name, address.rstrip(">"))
+
+    @property
+    def git(self) -> str:
+        """The bare repository's path."""
+        return os.path.join(self.path, "git")
+
+    def inside(self, *parts: str) -> str:
+        """A path inside the store."""
+        return os.path.join(self.path, *parts)
+
+    def now(self) -> int:
+        """The time, in whole seconds since 1970."""
+        return int(self.clock())
+
+    def lock_path(self, name: str) -> str:
+        """The path of a lock file."""
+        return os.path.join(self.path, "locks", name)
+
+    @contextlib.contextmanager
+    def lock(self, *, shared: bool, purpose: str) -> Iterator[None]:
+        """Hold the store lock: shared from reuse check to ref move, exclusive for gc's sweep, never for a build."""
+        with locked(self.lock_path("store"), shared=shared, purpose=purpose, waiting=self.waiting):
+            yield
+
+    def sync_objects(self) -> None:
+        """Make written objects durable before a ref names them."""
+        if self.durable and "objects" in self.__dict__ and self.objects.unsynced:
+            from hashdist.fsutil.staging import sync_tree  # noqa: PLC0415 - only writers of objects need it
+
+            sync_tree(os.path.join(self.git, "objects"))
+            self.objects.unsynced = False
+
+
+def _read_text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()

@@ -1,0 +1,146 @@
+"""What a stack file says of a source: one of a few kinds, checked."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from hashdist.errors import InvalidError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_PROJECT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+SCHEMES = ("http", "https", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class UrlSource:
+    """An archive, or a single file, at a URL."""
+
+    url: str
+    """http, https or file."""
+    mirrors: tuple[str, ...] = ()
+    """Other places of the same bytes, tried first."""
+    sha256: str | None = None
+    """Of the archive; without it the first download is pinned."""
+    subdir: str | None = None
+    """Take this directory only."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathSource:
+    """A directory, archive or file of this machine."""
+
+    path: str
+    """Relative to the stack file, or absolute."""
+    subdir: str | None = None
+    """Take this directory only."""
+
+
+@dataclass(frozen=True, slots=True)
+class PypiSource:
+    """A release on the package index that pip is configured with."""
+
+    project: str
+    """Its name there."""
+    version: str
+    """The release."""
+    wheel: bool
+    """A wheel that fits the stack's Python, or else the source distribution."""
+    subdir: str | None = None
+    """Take this directory only."""
+
+
+Declaration: TypeAlias = UrlSource | PathSource | PypiSource
+
+_KEYS = {
+    "url": {"url", "mirrors", "sha256", "subdir"},
+    "path": {"path", "subdir"},
+    "pypi": {"pypi", "subdir"},
+}
+
+
+def parse(table: Any, *, version: str, wheel: bool) -> Declaration:
+    """Read the table of a source; `version` and `wheel` are those of its package.
+
+    Raises `InvalidError` with every fault, each as ``key: fault`` (or only the fault).
+    """
+    if not isinstance(table, dict):
+        raise InvalidError('must be a table such as { url = "…" }')
+    kinds = [kind for kind in _KEYS if kind in table]
+    if len(kinds) != 1:
+        raise InvalidError("needs exactly one of 'url', 'path', 'pypi'")
+    kind = kinds[0]
+    problems = [f"{key}: unknown key" for key in sorted(set(table) - _KEYS[kind])]
+    problems += [f"{key}: must be text" for key in _KEYS[kind] - {"mirrors"} if not isinstance(table.get(key, ""), str)]
+    if not problems:
+        problems = _faults(kind, table)
+    if problems:
+        raise InvalidError(*problems)
+    subdir = table.get("subdir")
+    if kind == "url":
+        return UrlSource(table["url"], tuple(table.get("mirrors", ())), table.get("sha256"), subdir)
+    if kind == "path":
+        return PathSource(table["path"], subdir)
+    return PypiSource(table["pypi"], version, wheel, subdir)
+
+
+def _faults(kind: str, table: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if kind == "url":
+        mirrors = table.get("mirrors", [])
+        if not isinstance(mirrors, list) or not all(isinstance(mirror, str) for mirror in mirrors):
+            problems.append("mirrors: must be a list of URLs")
+            mirrors = []
+        problems += [f"url: {fault}" for url in (table["url"], *mirrors) if (fault := url_fault(url))]
+        if "sha256" in table and not _SHA256.match(table["sha256"]):
+            problems.append("sha256: must be 64 lower-case hexadecimal digits")
+    elif kind == "path":
+        if not table["path"]:
+            problems.append("path: is empty")
+    elif not _PROJECT.match(table["pypi"]):
+        problems.append(f"pypi: '{table['pypi'][:60]}' is not a project's name")
+    if "subdir" in table:
+        subdir = table["subdir"]
+        if not subdir or posixpath.normpath(subdir) != subdir or subdir.startswith(("/", "..")):
+            problems.append(f"subdir: '{subdir[:60]}' is not a plain relative path")
+    return problems
+
+
+def url_fault(url: str) -> str | None:
+    """What is wrong with a URL; None if it can be fetched from."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return f"'{url[:80]}' is not a URL: {error}"
+    if parts.scheme not in SCHEMES:
+        return f"'{url[:80]}' is neither http, https nor file"
+    if parts.scheme != "file" and not parts.hostname:
+        return f"'{url[:80]}' names no host"
+    return None
+
+
+def to_json(declaration: Declaration) -> dict[str, Any]:
+    """The declaration as it stands in locks: without credentials, and without what is not set."""
+    if isinstance(declaration, UrlSource):
+        found: dict[str, Any] = {
+            "url": without_credentials(declaration.url),
+            "mirrors": [without_credentials(mirror) for mirror in declaration.mirrors],
+            "sha256": declaration.sha256,
+        }
+    elif isinstance(declaration, PathSource):
+        found = {"path": declaration.path}
+    else:
+        found = {"pypi": declaration.project, "version": declaration.version, "wheel": declaration.wheel}
+    found["subdir"] = declaration.subdir
+    return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user name, password, query and fragment: what may be recorded."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()

@@ -1,0 +1,163 @@
+"""Find a release on a package index by its simple API; no code of a package is ever run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from hashdist.errors import NetworkError, NotFoundError
+
+from .declaration import PypiSource
+from .download import Network, UrlNotFoundError, read_url
+from .pip_settings import PipSettings
+
+if TYPE_CHECKING:
+    from packaging.tags import Tag
+
+_ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+
+
+class ReleaseNotFoundError(NotFoundError):
+    """A release, or a file of it that fits, that no index has."""
+
+    code = "release_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class PythonTarget:
+    """The Python that wheels must fit."""
+
+    version: tuple[int, int]
+    """Such as (3, 11)."""
+    abi: str
+    """Such as 'cp311'."""
+
+    def tags(self) -> list[Tag]:
+        """The tags it takes, best first; platforms are those of this machine."""
+        from packaging import tags  # noqa: PLC0415 - only where an index is read
+
+        interpreter = f"cp{self.version[0]}{self.version[1]}"
+        return [
+            *tags.cpython_tags(self.version, [self.abi]),
+            *tags.compatible_tags(self.version, interpreter),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFile:
+    """A file of a release."""
+
+    name: str
+    """Its file name."""
+    url: str
+    """Where it is; may hold credentials."""
+    sha256: str | None
+    """As the index tells it."""
+
+
+def find_release(
+    source: PypiSource, *, target: PythonTarget | None, settings: PipSettings, network: Network
+) -> ReleaseFile:
+    """The file of the release that pip would take: the wheel that fits best, or the source distribution.
+
+    Raises `ReleaseNotFoundError`, or `NetworkError` when no index could be asked.
+    """
+    files, failures, asked = [], [], []
+    for index in settings.indexes:
+        try:
+            files += _index_files(index, source.project, network)
+            asked.append(index)
+        except UrlNotFoundError:
+            asked.append(index)
+        except NetworkError as error:
+            failures.append(error)
+    for place in settings.find_links:
+        files += _directory_files(place)
+    found = _best(source, files, target)
+    if found is not None:
+        return found
+    if failures and not asked:
+        raise failures[0]
+    kind = "wheel that fits" if source.wheel else "source distribution"
+    versions = sorted({version for file in files if (version := _version(file.name, source.project))})
+    known = ", ".join(versions[-8:]) or "no release at all"
+    raise ReleaseNotFoundError(
+        f"no {kind} of '{source.project}' {source.version} on the package index (it has {known})",
+        hint="check name and version; 'pip index versions NAME' lists them",
+    ) from (failures[0] if failures else None)
+
+
+def _index_files(index: str, project: str, network: Network) -> list[ReleaseFile]:
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - see above
+    from pypi_simple import ProjectPage  # noqa: PLC0415 - takes 250 ms
+
+    url = f"{index.rstrip('/')}/{canonicalize_name(project)}/"
+    data, kind = read_url(url, network, accept=_ACCEPT)
+    page: Any
+    if "json" in kind:
+        import json  # noqa: PLC0415 - see above
+
+        page = ProjectPage.from_json_data(json.loads(data), base_url=url)
+    else:
+        page = ProjectPage.from_html(project, data, base_url=url)
+    return [ReleaseFile(file.filename, file.url, (file.digests or {}).get("sha256")) for file in page.packages]
+
+
+def _directory_files(place: str) -> list[ReleaseFile]:
+    path = urlsplit(place).path if place.startswith("file:") else place
+    if not os.path.isdir(path):
+        return []
+    return [
+        ReleaseFile(name, f"file://{os.path.join(os.path.abspath(path), name)}", None)
+        for name in sorted(os.listdir(path))
+    ]
+
+
+def _version(name: str, project: str) -> str | None:
+    parsed = _parse(name)
+    if parsed is None:
+        return None
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - see above
+
+    return str(parsed[1]) if parsed[0] == canonicalize_name(project) else None
+
+
+def _parse(name: str) -> tuple[str, Any, frozenset[Tag] | None] | None:
+    from packaging import utils  # noqa: PLC0415 - see above
+
+    try:
+        if name.endswith(".whl"):
+            project, version, _, tags = utils.parse_wheel_filename(name)
+            return project, version, tags
+        if name.endswith((".tar.gz", ".zip")):
+            project, version = utils.parse_sdist_filename(name)
+            return project, version, None
+    except (utils.InvalidWheelFilename, utils.InvalidSdistFilename):
+        pass
+    return None
+
+
+def _best(source: PypiSource, files: Sequence[ReleaseFile], target: PythonTarget | None) -> ReleaseFile | None:
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - see above
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415
+
+    try:
+        wanted = Version(source.version)
+    except InvalidVersion:
+        return None
+    ranks = {tag: rank for rank, tag in reversed(list(enumerate(target.tags())))} if target else {}
+    best: tuple[int, ReleaseFile] | None = None
+    for file in files:
+        parsed = _parse(file.name)
+        if parsed is None or parsed[0] != canonicalize_name(source.project) or parsed[1] != wanted:
+            continue
+        tags = parsed[2]
+        if (tags is not None) != source.wheel:
+            continue
+        rank = min((ranks[tag] for tag in tags if tag in ranks), default=-1) if tags is not None else 0
+        if rank >= 0 and (best is None or rank < best[0]):
+            best = (rank, file)
+    return best[1] if best else None

@@ -1,0 +1,96 @@
+"""Change a stack file as text, keeping its comments and order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from hashdist.errors import InvalidError, NotFoundError
+
+
+def set_key(text: str, key: str, value: str) -> str:
+    """The text with the dotted `key` set to `value`; tables on the way are made.
+
+    true, false, and what begins like a TOML string, list or table is taken as TOML, all else as text. Raises
+    `InvalidError`.
+    """
+    document = tomlkit.parse(text)
+    *parents, last = _split(key)
+    table: Any = document
+    for name in parents:
+        if name not in table:
+            table[name] = tomlkit.table() if table is document or not _inline(table) else tomlkit.inline_table()
+        table = table[name]
+        if not isinstance(table, dict):
+            raise InvalidError(f"'{name}' in '{key}' is not a table")
+    table[last] = _value(value)
+    return tomlkit.dumps(document)
+
+
+def unset_key(text: str, key: str) -> str:
+    """The text without the dotted `key`; raises `NotFoundError` if it is not set."""
+    document = tomlkit.parse(text)
+    *parents, last = _split(key)
+    table: Any = document
+    for name in parents:
+        table = table.get(name) if isinstance(table, dict) else None
+    if not isinstance(table, dict) or last not in table:
+        raise NotFoundError(f"'{key}' is not set in the stack file")
+    del table[last]
+    return tomlkit.dumps(document)
+
+
+def add_package(text: str, name: str, fields: dict[str, Any]) -> str:
+    """The text with a new package at its end; raises `InvalidError` if there is one of that name."""
+    document = tomlkit.parse(text)
+    packages: Any = document.get("packages", {})
+    if name in packages:
+        raise InvalidError(f"there is a package '{name}' already", hint=f"hdist set packages.{name}.KEY=VALUE")
+    lines = [f"[packages.{tomlkit.key(name).as_string()}]"]
+    for key, value in fields.items():
+        if value in (None, [], ()):
+            continue
+        item = tomlkit.item(value)
+        if isinstance(value, dict):
+            item = tomlkit.inline_table()
+            item.update(value)
+        lines.append(f"{key} = {item.as_string()}")
+    return text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n"
+
+
+def remove_package(text: str, name: str) -> str:
+    """The text without a package; raises `NotFoundError` if there is none of that name."""
+    document = tomlkit.parse(text)
+    packages: Any = document.get("packages", {})
+    if name not in packages:
+        raise NotFoundError(f"no package '{name}' in the stack file", hint="see: hdist list")
+    del packages[name]
+    return tomlkit.dumps(document)
+
+
+def _inline(table: Any) -> bool:
+    return isinstance(table, tomlkit.items.InlineTable)
+
+
+def _split(key: str) -> list[str]:
+    """The parts of a dotted key; quotes protect dots, as in TOML."""
+    try:
+        parsed: Any = tomlkit.parse(f"{key} = 0")
+    except TOMLKitError as error:
+        raise InvalidError(f"bad key '{key}'", hint="for example packages.lz4.env.CFLAGS") from error
+    parts = []
+    while isinstance(parsed, dict):
+        ((name, parsed),) = parsed.items()
+        parts.append(name)
+    return parts
+
+
+def _value(text: str) -> Any:
+    if text in {"true", "false"} or text.startswith(("[", "{", '"', "'")):
+        try:
+            return tomlkit.value(text)
+        except TOMLKitError as error:
+            raise InvalidError(f"bad value '{text}': {error}") from error
+    return text

@@ -1,0 +1,371 @@
+"""The stack file: what a person writes, read and checked.
+
+Every fault is reported with its line, all of them at once.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hashdist.errors import InvalidError
+from hashdist.objects.artifact_id import check_name, check_version
+from hashdist.sources import declaration
+from hashdist.sources.declaration import Declaration
+
+from .positions import KeyPath, key_lines, line_of
+from .presets import BASE, BASE_NUMBER, COMPILE_VARIABLES, PRESETS, find_preset
+
+FINDERS = ("path",)
+IDENTITIES = ("content", "version", "abi")
+#: Variables that the runner sets, which a stack must not.
+RUNNER_VARIABLES = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "PREFIX",
+        "FILES",
+        "HDIST_JOBS",
+        "MAKEFLAGS",
+        "SOURCE_DATE_EPOCH",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+    }
+)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_PATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*\Z")
+
+
+class StackError(InvalidError):
+    """A stack file that breaks its rules; each problem is ``file:line: key: fault``."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostEntry:
+    """Software of the host that packages are built with or need."""
+
+    name: str
+    """What inputs call it."""
+    find: tuple[str, ...]
+    """Finders such as ``path:/usr/bin/gcc``; the first that fits is taken."""
+    identity: str | None = None
+    """'content', 'version' or 'abi'; None: what suits the finder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package of the stack."""
+
+    name: str
+    """What it is called."""
+    version: str
+    """Upstream's version."""
+    builder: str | None = None
+    """A preset's full name; None: ``commands`` stand alone."""
+    commands: tuple[str, ...] = ()
+    """Shell lines, where there is no preset."""
+    options: tuple[str, ...] = ()
+    """Arguments for the preset's configure step."""
+    patches: tuple[str, ...] = ()
+    """Files beside the stack file, applied in order."""
+    sources: Mapping[str, Declaration] = field(default_factory=dict)
+    """Directory ('.' is the main one) to source."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the build, defaults included."""
+    inputs: tuple[str, ...] = ()
+    """What it is built with, what its preset brings included."""
+    requires: tuple[str, ...] = ()
+    """What it needs to run."""
+    build_only: bool = False
+    """Whether prefixes leave it out."""
+    cpu: str | None = None
+    """The CPU baseline; None: the platform's oldest; 'native': this machine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A checked stack file."""
+
+    host: Mapping[str, HostEntry]
+    """Host entries by name, those that presets bring included."""
+    packages: Mapping[str, Package]
+    """Packages by name."""
+    order: tuple[str, ...]
+    """Names of packages, inputs first."""
+    expanded: Mapping[str, tuple[str, ...]]
+    """For each package the names of all it is built with."""
+
+    @property
+    def patches(self) -> tuple[str, ...]:
+        """The files that the stack file refers to."""
+        return tuple(sorted({patch for package in self.packages.values() for patch in package.patches}))
+
+    def run_closure(self, names: list[str]) -> list[str]:
+        """These and all they require to run, sorted."""
+        return sorted(_closure(self.packages, names))
+
+
+def parse_stack(text: str, *, name: str = "stack.toml") -> Stack:
+    """Read and check a stack file; raises `StackError` with every problem."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message, _, place = str(error).partition(" (at ")
+        line = re.search(r"line (\d+)", place)
+        raise StackError(f"{name}:{line[1] if line else text.count(chr(10)) + 1}: {message.lower()}") from error
+    except RecursionError as error:
+        raise StackError(f"{name}:1: values are nested too deep") from error
+    reader = _Reader()
+    stack = reader.read(data)
+    if reader.problems or stack is None:
+        lines = key_lines(text)
+        found = sorted((line_of(lines, path), path, fault) for path, fault in reader.problems)
+        raise StackError(*(f"{name}:{line}: {'.'.join(path) or 'stack'}: {fault}" for line, path, fault in found))
+    return stack
+
+
+class _Reader:
+    """Collects problems while it reads."""
+
+    def __init__(self) -> None:
+        self.problems: list[tuple[KeyPath, str]] = []
+
+    def read(self, data: dict[str, Any]) -> Stack | None:
+        self._known((), data, {"defaults", "host", "packages"})
+        defaults = self._table((), data, "defaults")
+        self._known(("defaults",), defaults, {"env", "cpu"})
+        default_env = self._env(("defaults",), defaults)
+        default_cpu = self._text(("defaults",), defaults, "cpu")
+        host = {}
+        for name, value in self._table((), data, "host").items():
+            if entry := self._host(name, value):
+                host[name] = entry
+        packages = {}
+        for name, value in self._table((), data, "packages").items():
+            if package := self._package(name, value, default_env, default_cpu):
+                packages[name] = package
+        self.problems += [(("packages", name), "is also the name of a host entry") for name in packages if name in host]
+        return self._connect(host, packages)
+
+    def _host(self, name: str, value: Any) -> HostEntry | None:
+        path = ("host", name)
+        self._name(path, name)
+        table = value if isinstance(value, dict) else {"find": value}
+        self._known(path, table, {"find", "identity"})
+        find = table.get("find")
+        finders = (find,) if isinstance(find, str) else tuple(find) if isinstance(find, list) else ()
+        if not finders or not all(isinstance(finder, str) for finder in finders):
+            self._fault(path, 'needs a finder such as "path:/usr/bin/gcc", or a list of them')
+            return None
+        for finder in finders:
+            kind, colon, rest = finder.partition(":")
+            if kind not in FINDERS or not colon or not rest:
+                self._fault(path, f"unknown finder '{finder[:60]}': write path:COMMAND or path:/ABSOLUTE/PATH")
+        identity = self._text(path, table, "identity")
+        if identity is not None and identity not in IDENTITIES:
+            self._fault((*path, "identity"), f"must be one of {', '.join(IDENTITIES)}")
+        return HostEntry(name, finders, identity)
+
+    def _package(self, name: str, table: Any, default_env: dict[str, str], default_cpu: str | None) -> Package | None:
+        path = ("packages", name)
+        self._name(path, name)
+        if not isinstance(table, dict):
+            self._fault(path, "must be a table")
+            return None
+        known = {"version", "source", "sources", "builder", "commands", "options", "patches", "env", "inputs"}
+        self._known(path, table, known | {"requires", "build-only", "base", "cpu", "description"})
+        version = self._version(path, table)
+        builder = self._builder(path, table)
+        preset = PRESETS[builder] if builder else None
+        own_env = self._env(path, table)
+        options = self._texts(path, table, "options")
+        commands = self._texts(path, table, "commands")
+        cpu = self._text(path, table, "cpu") or default_cpu
+        if preset is not None and not preset.compiles:
+            self.problems += [
+                ((*path, "env", key), f"a {builder and builder.partition('@')[0]} compiles nothing")
+                for key in own_env
+                if key in COMPILE_VARIABLES
+            ]
+            own_env = {key: value for key, value in own_env.items() if key not in COMPILE_VARIABLES}
+        env = own_env if preset is not None and not preset.compiles else {**default_env, **own_env}
+        if cpu != "native" and any("-march=native" in text for text in (*env.values(), *options, *commands)):
+            self._fault(path, '-march=native means another thing on each machine: set cpu = "native" to allow it')
+        inputs = (*self._texts(path, table, "inputs"), *(preset.inputs if preset else ()))
+        if self._flag(path, table, "base", default=True):
+            inputs = (*inputs, BASE)
+        return Package(
+            name=name,
+            version=version,
+            builder=builder,
+            commands=commands,
+            options=options,
+            patches=self._patches(path, table),
+            sources=self._sources(path, table, version, builder),
+            env=env,
+            inputs=tuple(dict.fromkeys(inputs)),
+            requires=tuple(dict.fromkeys(self._texts(path, table, "requires"))),
+            build_only=self._flag(path, table, "build-only", default=False),
+            cpu=cpu,
+        )
+
+    def _version(self, path: KeyPath, table: dict[str, Any]) -> str:
+        if "version" not in table:
+            self._fault(path, "needs a version")
+            return "0"
+        version = table["version"]
+        if not isinstance(version, str):
+            self._fault((*path, "version"), f'must be text: version = "{version}"')
+            return "0"
+        self._check((*path, "version"), check_version, version)
+        return version
+
+    def _builder(self, path: KeyPath, table: dict[str, Any]) -> str | None:
+        builder = self._text(path, table, "builder")
+        if (builder is None) == ("commands" not in table):
+            self._fault(path, "needs either a builder or commands")
+            return None
+        if builder is None:
+            if "options" in table:
+                self._fault((*path, "options"), "has no meaning without a builder")
+            return None
+        found = find_preset(builder)
+        if found is None:
+            self._fault((*path, "builder"), f"no preset '{builder[:60]}': there are {', '.join(PRESETS)}")
+        return found
+
+    def _sources(
+        self, path: KeyPath, table: dict[str, Any], version: str, builder: str | None
+    ) -> dict[str, Declaration]:
+        tables = dict(self._table(path, table, "sources"))
+        if "source" in table:
+            tables["."] = table["source"]
+        wheel = builder is not None and builder.startswith("wheel@")
+        found = {}
+        for directory, value in tables.items():
+            place = (*path, "source") if directory == "." else (*path, "sources", directory)
+            if directory != ".":
+                for part in directory.split("/"):
+                    self._check(place, check_name, part)
+            try:
+                found[directory] = declaration.parse(value, version=version, wheel=wheel)
+            except InvalidError as error:
+                self.problems += [(place, problem) for problem in error.problems]
+        if not found and builder is not None:
+            self._fault(path, "needs a source")
+        return found
+
+    def _patches(self, path: KeyPath, table: dict[str, Any]) -> tuple[str, ...]:
+        patches = self._texts(path, table, "patches")
+        for patch in patches:
+            if not _PATCH.match(patch):
+                self._fault((*path, "patches"), f"'{patch[:60]}' is not a plain path beside the stack file")
+        names = [patch.rpartition("/")[2] for patch in patches]
+        if len(set(names)) != len(names):
+            self._fault((*path, "patches"), "two patches have one file name")
+        return patches
+
+    def _connect(self, host: dict[str, HostEntry], packages: dict[str, Package]) -> Stack | None:
+        """Add what presets bring, check that all names exist, expand inputs, and order the packages."""
+        for name in {name for package in packages.values() for name in package.inputs}:
+            if name not in host and name not in packages:
+                if name == BASE:
+                    host[name] = HostEntry(name, (f"base@{BASE_NUMBER}",), "version")
+                elif name == "python":
+                    host[name] = HostEntry(name, ("path:python3",), "abi")
+        for package in packages.values():
+            for key, names in (("inputs", package.inputs), ("requires", package.requires)):
+                for name in names:
+                    if name not in packages and name not in host:
+                        self._fault(
+                            ("packages", package.name, key),
+                            f"no package or host entry '{name}': add it, or under [host]: {name} = \"path:{name}\"",
+                        )
+        if self.problems:
+            return None
+        expanded = {name: tuple(sorted(_closure(packages, list(one.inputs)))) for name, one in packages.items()}
+        graph = {name: [one for one in names if one in packages] for name, names in expanded.items()}
+        try:
+            order = tuple(graphlib.TopologicalSorter(graph).static_order())
+        except graphlib.CycleError as error:
+            cycle = list(reversed(error.args[1]))
+            self._fault(("packages", cycle[0]), f"needs itself to be built: {' → '.join(cycle)}")
+            return None
+        return Stack(host, packages, order, expanded)
+
+    def _fault(self, path: KeyPath, fault: str) -> None:
+        self.problems.append((path, fault))
+
+    def _check(self, path: KeyPath, check: Any, value: str) -> None:
+        try:
+            check(value)
+        except InvalidError as error:
+            self._fault(path, error.problems[0])
+
+    def _name(self, path: KeyPath, name: str) -> None:
+        self._check(path, check_name, name)
+
+    def _known(self, path: KeyPath, table: dict[str, Any], known: set[str]) -> None:
+        for key in table:
+            if key not in known:
+                self._fault((*path, key), f"unknown key (known: {', '.join(sorted(known))})")
+
+    def _table(self, path: KeyPath, table: dict[str, Any], key: str) -> dict[str, Any]:
+        value = table.get(key, {})
+        if not isinstance(value, dict):
+            self._fault((*path, key), "must be a table")
+            return {}
+        return value
+
+    def _text(self, path: KeyPath, table: dict[str, Any], key: str) -> str | None:
+        value = table.get(key)
+        if value is not None and (not isinstance(value, str) or "\0" in value):
+            self._fault((*path, key), "must be text")
+            return None
+        return value
+
+    def _texts(self, path: KeyPath, table: dict[str, Any], key: str) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
+            self._fault((*path, key), "must be a list of texts")
+            return ()
+        return tuple(value)
+
+    def _flag(self, path: KeyPath, table: dict[str, Any], key: str, *, default: bool) -> bool:
+        value = table.get(key, default)
+        if not isinstance(value, bool):
+            self._fault((*path, key), "must be true or false")
+            return default
+        return value
+
+    def _env(self, path: KeyPath, table: dict[str, Any]) -> dict[str, str]:
+        found = {}
+        for name, value in self._table(path, table, "env").items():
+            place = (*path, "env", name)
+            if not isinstance(value, str) or "\0" in value:
+                self._fault(place, "must be text")
+            elif not _VARIABLE.match(name):
+                self._fault(place, "is not the name of a variable")
+            elif name in RUNNER_VARIABLES or name.startswith("LD_"):
+                self._fault(place, "is set by the build itself")
+            else:
+                found[name] = value
+        return found
+
+
+def _closure(packages: Mapping[str, Package], names: list[str]) -> set[str]:
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            if name in packages:
+                pending += packages[name].requires
+    return found

@@ -1,0 +1,1 @@
+"""Builds: from specs to sealed artifacts, in dependency order, each in its own directory and environment."""

@@ -1,0 +1,150 @@
+"""One build: stage, run, seal; or, when it fails, keep what is needed to see why."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from hashdist.errors import HashdistError
+from hashdist.fsutil.atomic import unique_suffix
+from hashdist.fsutil.locks import locked
+from hashdist.fsutil.removal import remove_tree
+from hashdist.objects.directory import export_tree
+from hashdist.objects.ids import SpecId
+from hashdist.objects.spec import Spec
+from hashdist.refs.edges import EdgeReader
+
+from .environment import EPOCH, RUNNER, Input, Workplace, environment, in_order
+from .jobserver import Jobserver
+from .running import kill_orphans, last_lines, missing_command_hint, run_commands
+from .runpath import fix_run_paths
+from .sealing import NothingBuiltError, Outcome, seal
+
+if TYPE_CHECKING:
+    from hashdist.store.store import Store
+
+
+class BuildFailedError(HashdistError):
+    """A build whose commands failed; ``log`` and ``directory`` say where to look."""
+
+    exit_code = 5
+    code = "build_failed"
+
+    def __init__(self, spec: Spec, status: int, place: Workplace) -> None:
+        self.log = place.inside("log")
+        self.directory = place.root
+        lines = last_lines(self.log)
+        shown = "\n".join(f"  | {line}" for line in lines)
+        hint = (
+            missing_command_hint(lines) or f"look around in {place.root}/src, and try: env -i sh {place.root}/build.sh"
+        )
+        super().__init__(
+            f"'{spec.name}' {spec.version} failed with status {status}; its log ends:\n{shown}\n  log: {self.log}",
+            hint=hint,
+        )
+
+
+def build(store: Store, spec: Spec, *, jobserver: Jobserver, env: Mapping[str, str]) -> bool:
+    """Build one spec whose inputs and sources are here; False when somebody else had built it meanwhile.
+
+    `env` is the user's environment, for our own helpers only. Raises `BuildFailedError`,
+    `NothingBuiltError` or `Cancelled`.
+    """
+    if spec.runner != RUNNER:
+        raise HashdistError(
+            f"'{spec.name}' wants runner {spec.runner}, this hdist has runner {RUNNER}", hint="use a newer hdist"
+        )
+    lock = store.lock_path(f"spec-{spec.id}")
+    with locked(lock, timeout=None, purpose=f"build of {spec.name}", waiting=store.waiting):
+        if spec.artifact in store.artifacts:
+            return False
+        inputs = _inputs(store, spec)
+        with _staged(store, spec) as place, jobserver.slot():
+            started = time.monotonic()
+            _fill(store, spec, place)
+            variables = environment(spec, inputs, place, jobs=jobserver.jobs)
+            status = run_commands(spec.commands, env=variables, place=place, jobserver=jobserver)
+            if status != 0:
+                raise BuildFailedError(spec, status, place)
+            libraries = [path for one in in_order(inputs) for path in one.directories("lib", "lib64")]
+            unresolved = fix_run_paths(place.prefix, libraries, env=env)
+            with open(place.inside("log"), "rb") as file:
+                outcome = Outcome(file.read(), tuple(unresolved), round(time.monotonic() - started))
+            seal(store, spec, place.prefix, outcome, closure=_hash_parts(store, inputs))
+    return True
+
+
+def _inputs(store: Store, spec: Spec) -> list[Input]:
+    edges = EdgeReader(store.objects)
+    found = []
+    for name, id in spec.inputs.items():
+        below = edges.spec(id)
+        found.append(Input(name, store.artifacts.path(below.artifact), below))
+    return found
+
+
+def _hash_parts(store: Store, inputs: list[Input]) -> dict[SpecId, str]:
+    return {one.spec.id: store.artifacts.hash_part(one.spec.artifact) for one in inputs}
+
+
+@contextlib.contextmanager
+def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
+    """Give a build its directories: work in ``builds/``, and the artifact's final path, which gets baked in.
+
+    What a crash left there is removed first. After a failure the unfinished artifact is moved beside the
+    work directory and both are kept; after an interruption nothing is.
+    """
+    prefix = store.artifacts.claim(spec.artifact)
+    place = Workplace(store.inside("builds", f"{spec.name}-{store.artifacts.hash_part(spec.artifact)}"), prefix)
+    if os.path.lexists(prefix):
+        kill_orphans(prefix)
+        _discard(store, prefix)
+    remove_tree(place.root)
+    os.mkdir(place.root, 0o755)
+    os.makedirs(os.path.dirname(prefix), exist_ok=True)
+    os.mkdir(prefix, 0o755)
+    try:
+        yield place
+    except (BuildFailedError, NothingBuiltError):
+        os.chmod(prefix, 0o755)
+        os.rename(prefix, place.inside("prefix"))
+        raise
+    except BaseException:
+        _discard(store, prefix)
+        remove_tree(place.root)
+        raise
+    remove_tree(place.root)
+
+
+def _discard(store: Store, path: str) -> None:
+    """Take a directory away by one rename, then delete it: nobody sees half of it."""
+    os.chmod(path, 0o755)
+    victim = store.inside("trash", unique_suffix())
+    os.rename(path, victim)
+    remove_tree(victim)
+
+
+def _fill(store: Store, spec: Spec, place: Workplace) -> None:
+    """Lay out home, tmp, files and sources."""
+    for name in ("home", "tmp", "files"):
+        os.mkdir(place.inside(name))
+    for name, data in spec.files.items():
+        path = os.path.join(place.inside("files"), name)
+        with open(path, "xb") as file:
+            file.write(data)
+        os.utime(path, (EPOCH, EPOCH))
+    source = place.inside("src")
+    if "." in spec.sources:
+        export_tree(store.objects, spec.sources["."], source, mtime=EPOCH)
+    else:
+        os.mkdir(source)
+    for directory, id in sorted(spec.sources.items()):
+        if directory != ".":
+            path = os.path.join(source, directory)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            if os.path.isdir(path) and not os.listdir(path):
+                os.rmdir(path)
+            export_tree(store.objects, id, path, mtime=EPOCH)

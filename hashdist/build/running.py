@@ -1,0 +1,110 @@
+"""Run a build's commands: no input, one log, own process group, nothing left running."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from .environment import Workplace, as_shell
+from .jobserver import Cancelled, Jobserver
+
+_POLL_SECONDS = 0.2
+_MISSING = (
+    re.compile(r"(?:^|[:\s])([A-Za-z0-9_+.-]+): (?:command )?not found"),
+    re.compile(r"(?:make|env)(?:\[\d+\])?: [‘'\"]?([A-Za-z0-9_+.-]+)[’'\"]?: No such file or directory"),
+)
+_COMPILERS = {"cc", "gcc", "c++", "g++", "cpp", "ar", "as", "ld", "nm", "ranlib", "strip"}
+
+
+def run_commands(commands: Sequence[str], *, env: Mapping[str, str], place: Workplace, jobserver: Jobserver) -> int:
+    """Run the commands as one shell script in ``src`` and return its status; everything it printed is in ``log``.
+
+    Raises `Cancelled`; whatever the commands started is dead afterwards.
+    """
+    with open(place.inside("build.sh"), "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(as_shell(env, commands))
+    script = "set -ex\n" + "\n".join(commands)
+    shell = shutil.which("sh", path=env["PATH"]) or "/bin/sh"
+    with open(place.inside("log"), "wb") as log:
+        process = subprocess.Popen(
+            [shell, "-c", script],
+            env={**env, **jobserver.variables},
+            cwd=place.inside("src"),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=jobserver.descriptors,
+        )
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return process.wait(_POLL_SECONDS)
+                if jobserver.cancelled.is_set():
+                    raise Cancelled
+        finally:
+            _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def kill_orphans(prefix: str) -> int:
+    """Kill what a crashed build of the artifact at `prefix` left running; return how many processes.
+
+    They are known by their PREFIX; nobody else builds there, since we hold the spec's lock.
+    """
+    wanted = b"PREFIX=" + os.fsencode(prefix)
+    killed = 0
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if wanted not in file.read().split(b"\0"):
+                    continue
+            os.kill(int(name), signal.SIGKILL)
+        except OSError:
+            continue
+        killed += 1
+    return killed
+
+
+def last_lines(path: str, count: int = 20) -> list[str]:
+    """The end of a log."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 16384))
+        return file.read().decode(errors="replace").splitlines()[-count:]
+
+
+def missing_command_hint(lines: Sequence[str]) -> str | None:
+    """What to write into the stack file when the log's end says that a command was not found."""
+    for line in reversed(lines):
+        for pattern in _MISSING:
+            found = pattern.search(line)
+            if found:
+                return _hint(found[1])
+    return None
+
+
+def _hint(command: str) -> str:
+    if command in _COMPILERS:
+        return (
+            f'\'{command}\' comes with a compiler: under [host] gcc = "path:gcc", and "gcc" among the package\'s inputs'
+        )
+    if command.startswith("python"):
+        return (
+            f'\'{command}\' comes with: under [host] python = "path:python3", and "python" among the package\'s inputs'
+        )
+    return (
+        f"'{command}' is in none of the package's inputs: under [host] {command} = \"path:{command}\", "
+        f'and "{command}" among its inputs'
+    )

@@ -1,0 +1,109 @@
+"""Run a plan: in dependency order, as many builds at once as there are job slots."""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hashdist.errors import HashdistError
+from hashdist.objects.spec import Spec
+from hashdist.progress import SILENT, Progress
+from hashdist.store.roots import in_use
+
+from .job import build
+from .jobserver import Jobserver
+from .plan import BuildPlan
+
+if TYPE_CHECKING:
+    from hashdist.store.store import Store
+
+
+class BuildsFailedError(HashdistError):
+    """One or more builds failed; ``failures`` has an error for each package."""
+
+    exit_code = 5
+    code = "build_failed"
+
+    def __init__(self, failures: Mapping[str, HashdistError], skipped: int) -> None:
+        self.failures = dict(failures)
+        words = [str(error) for error in failures.values()]
+        if skipped:
+            words.append(f"{skipped} more not tried, for want of the above")
+        super().__init__("\n".join(words), hint=next(iter(failures.values())).hint)
+        self.exit_code = max(error.exit_code for error in failures.values())
+
+
+@dataclass(slots=True)
+class BuildReport:
+    """What running a plan did."""
+
+    built: list[str] = field(default_factory=list)
+    """Packages that were built."""
+    reused: list[str] = field(default_factory=list)
+    """Packages that somebody else had built meanwhile."""
+
+
+def run(
+    store: Store,
+    plan: BuildPlan,
+    *,
+    jobs: int,
+    env: Mapping[str, str],
+    keep_going: bool = False,
+    progress: Progress = SILENT,
+) -> BuildReport:
+    """Build everything in `plan`, `jobs` cores in all.
+
+    Raises `BuildsFailedError` when no more can be built (with `keep_going`: when all that does not depend on
+    a failure is). After an interruption the running builds are stopped and leave nothing.
+    """
+    report = BuildReport()
+    if not plan.jobs:
+        return report
+    specs = {spec.name: spec for spec in plan.jobs}
+    sorter = graphlib.TopologicalSorter(
+        {name: [one for one in spec.inputs if one in specs] for name, spec in specs.items()}
+    )
+    sorter.prepare()
+    failures: dict[str, HashdistError] = {}
+    running: dict[Future[bool], Spec] = {}
+    with (
+        in_use(store, plan.specs.values()),
+        progress.task("building", len(specs), "package") as task,
+        Jobserver(jobs) as jobserver,
+        ThreadPoolExecutor(max_workers=jobs) as pool,
+    ):
+        try:
+            while sorter.is_active():
+                if not failures or keep_going:
+                    for name in sorter.get_ready():
+                        running[pool.submit(build, store, specs[name], jobserver=jobserver, env=env)] = specs[name]
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    spec = running.pop(future)
+                    _collect(future, spec, report, failures, progress)
+                    task.advance()
+                    if spec.name not in failures:
+                        sorter.done(spec.name)
+        except BaseException:
+            jobserver.cancel()
+            raise
+    if failures:
+        raise BuildsFailedError(failures, len(specs) - len(failures) - len(report.built) - len(report.reused))
+    return report
+
+
+def _collect(
+    future: Future[bool], spec: Spec, report: BuildReport, failures: dict[str, HashdistError], progress: Progress
+) -> None:
+    try:
+        built = future.result()
+    except HashdistError as error:
+        failures[spec.name] = error
+        return
+    (report.built if built else report.reused).append(spec.name)
+    progress.note(f"{'built' if built else 'found'} {spec.name} {spec.version} {spec.id[:12]}")

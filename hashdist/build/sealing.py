@@ -1,0 +1,151 @@
+"""Seal an artifact: no write bits, one time for all files, every byte hashed, references found, record written.
+
+Order: modes, then hashes (nobody can write any more), then sync, then the record; an artifact without a
+record does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hashdist.errors import HashdistError
+from hashdist.fsutil.atomic import sync_directory
+from hashdist.fsutil.staging import sync_tree
+from hashdist.objects import manifest
+from hashdist.objects.ids import CommitId, SpecId
+from hashdist.objects.manifest import ManifestEntry
+from hashdist.objects.record import ArtifactRecord, write_record
+from hashdist.objects.spec import Spec
+from hashdist.objects.tree import Mode, show_name
+from hashdist.refs import names
+
+from .environment import EPOCH
+
+if TYPE_CHECKING:
+    from hashdist.store.store import Store
+
+_CHUNK = 8 << 20
+
+
+class NothingBuiltError(HashdistError):
+    """A build that ended well and wrote nothing."""
+
+    exit_code = 5
+    code = "build_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a build left besides its files."""
+
+    log: bytes
+    """All it printed."""
+    unresolved: tuple[str, ...]
+    """``file: library`` for what nobody provides."""
+    seconds: int
+    """How long it took."""
+
+
+def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapping[SpecId, str]) -> CommitId:
+    """Make the directory at `path` the artifact of `spec`; `closure` gives the hash part of each input's path.
+
+    Raises `NothingBuiltError` for an empty directory.
+    """
+    _freeze(path)
+    wanted = {id: part.encode() for id, part in closure.items()}
+    entries, references = _read(path, wanted)
+    if not entries:
+        raise NothingBuiltError(f"the build of '{spec.name}' wrote nothing to its PREFIX", hint="install into $PREFIX")
+    if store.durable:
+        sync_tree(path)
+        sync_directory(os.path.dirname(path))
+    record = ArtifactRecord(
+        spec=spec,
+        manifest=manifest.encode(entries),
+        log=outcome.log,
+        references=tuple(sorted(references)),
+        unresolved=outcome.unresolved,
+        seconds=outcome.seconds,
+        host=os.uname().nodename,
+    )
+    with store.lock(shared=True, purpose=f"seal {spec.name}"):
+        commit = write_record(
+            store.objects, record, inputs=spec.inputs, parents=(), identity=store.author, time=store.now()
+        )
+        with store.refs.transaction(f"build: {spec.name} {spec.version}") as transaction:
+            transaction.set(names.ARTIFACTS + spec.id, commit)
+    return commit
+
+
+def _freeze(path: str) -> None:
+    """Take all write bits and times away; modes are set, not inherited, so set-id bits go too."""
+    for folder, _, files in os.walk(path, topdown=False):
+        for name in files:
+            file = os.path.join(folder, name)
+            status = os.lstat(file)
+            if stat.S_ISREG(status.st_mode):
+                if status.st_nlink > 1:
+                    _own_copy(file)
+                os.chmod(file, 0o555 if status.st_mode & stat.S_IXUSR else 0o444)
+            os.utime(file, (EPOCH, EPOCH), follow_symlinks=False)
+        for name in os.listdir(folder):
+            below = os.path.join(folder, name)
+            if os.path.islink(below):
+                os.utime(below, (EPOCH, EPOCH), follow_symlinks=False)
+        os.chmod(folder, 0o555)
+        os.utime(folder, (EPOCH, EPOCH))
+
+
+def _own_copy(file: str) -> None:
+    """Give a file an inode of its own: a hard link could reach something outside that stays writable."""
+    temporary = f"{file}.hdist-copy"
+    with open(file, "rb") as old, open(temporary, "xb") as new:
+        while chunk := old.read(_CHUNK):
+            new.write(chunk)
+    os.rename(temporary, file)
+
+
+def _read(path: str, wanted: Mapping[SpecId, bytes]) -> tuple[list[ManifestEntry], set[SpecId]]:
+    """Hash all files and look for hash parts of inputs, each file read once."""
+    root = os.fsencode(path)
+    listed = [os.path.join(folder, name) for folder, folders, files in os.walk(root) for name in (*folders, *files)]
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(lambda file: _entry(root, file, wanted), listed)
+        found = list(results)
+    references = {id for _, ids in found for id in ids}
+    return [entry for entry, _ in found], references
+
+
+def _entry(root: bytes, file: bytes, wanted: Mapping[SpecId, bytes]) -> tuple[ManifestEntry, set[SpecId]]:
+    name = os.path.relpath(file, root)
+    status = os.lstat(file)
+    if stat.S_ISLNK(status.st_mode):
+        target = os.readlink(file)
+        return ManifestEntry(name, Mode.SYMLINK, target=target), {id for id, part in wanted.items() if part in target}
+    if stat.S_ISDIR(status.st_mode):
+        return ManifestEntry(name, Mode.DIRECTORY), set()
+    if not stat.S_ISREG(status.st_mode):
+        raise HashdistError(f"'{show_name(name)}' is not a file, a link or a directory: an artifact cannot hold it")
+    mode = Mode.EXECUTABLE if status.st_mode & stat.S_IXUSR else Mode.FILE
+    digest, references = _digest(file, wanted)
+    return ManifestEntry(name, mode, status.st_size, digest, None), references
+
+
+def _digest(file: bytes, wanted: Mapping[SpecId, bytes]) -> tuple[str, set[SpecId]]:
+    digest = hashlib.sha256()
+    found: set[SpecId] = set()
+    overlap = max((len(part) for part in wanted.values()), default=1) - 1
+    tail = b""
+    with open(file, "rb", buffering=0) as opened:
+        while chunk := opened.read(_CHUNK):
+            digest.update(chunk)
+            window = tail + chunk
+            found.update(id for id, part in wanted.items() if id not in found and part in window)
+            tail = window[len(window) - overlap :] if overlap else b""
+    return digest.hexdigest(), found

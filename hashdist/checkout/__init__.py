@@ -1,0 +1,1 @@
+"""Checkouts: prefixes of links made from profiles, and the switch from one to another."""

@@ -1,0 +1,1 @@
+"""Garbage collection: what no root reaches, and was not reached for a while, goes."""

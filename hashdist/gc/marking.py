@@ -1,0 +1,124 @@
+"""What is alive: everything that roots reach, what running commands use, and what died only lately.
+
+If any ref, reflog or present object on the way cannot be read an error ends it: nothing is deleted on
+half an answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hashdist.errors import NotFoundError
+from hashdist.objects.ids import CommitId, SourceId, SpecId
+from hashdist.refs import names
+from hashdist.refs.edges import EdgeReader
+from hashdist.store.roots import used_specs
+
+if TYPE_CHECKING:
+    from hashdist.store.store import Store
+
+DEFAULT_GRACE = 14 * 24 * 3600
+
+
+@dataclass(slots=True)
+class Alive:
+    """What gc must not take."""
+
+    commits: set[CommitId] = field(default_factory=set)
+    """Commits of profiles, with their history."""
+    specs: set[SpecId] = field(default_factory=set)
+    """Specs whose artifacts stay."""
+    sources: set[SourceId] = field(default_factory=set)
+    """Sources that stay."""
+    prefixes: set[str] = field(default_factory=set)
+    """Names of prefixes that links of checkouts lead to."""
+    expired_undo: dict[str, CommitId] = field(default_factory=dict)
+    """Refs under ``refs/undo/`` whose time is over."""
+
+
+def mark(store: Store, *, grace: int) -> Alive:
+    """Find all that is alive; what died less than `grace` seconds ago counts.
+
+    Raises `DamagedError` when something on the way cannot be read.
+    """
+    alive = Alive()
+    since = store.now() - grace
+    edges = EdgeReader(store.objects)
+    for commit in _starts(store, alive, since, grace):
+        _walk(store, edges, commit, alive)
+    alive.specs |= used_specs(store)
+    _mark_young(store, alive, since, grace)
+    for spec in list(alive.specs):
+        if spec in store.objects:
+            alive.sources.update(edges.spec(spec).sources.values())
+    alive.prefixes.update(_linked_prefixes(store))
+    return alive
+
+
+def _starts(store: Store, alive: Alive, since: int, grace: int) -> Iterator[CommitId]:
+    """The commits that root refs name, and those they named until lately."""
+    refs = store.refs.all("refs/")
+    head = store.refs.get("HEAD")
+    if head is not None:
+        yield head
+    for name, commit in refs.items():
+        if name.startswith(names.UNDO) and (grace == 0 or _died(name) < since):
+            alive.expired_undo[name] = commit
+        elif name.startswith(names.ROOTS):
+            yield commit
+    if grace == 0:
+        return
+    for name in store.refs.reflog_names():
+        if name == "HEAD" or name.startswith(names.ROOTS):
+            for entry in store.refs.reflog(name):
+                if entry.time >= since:
+                    yield from (commit for commit in (entry.old, entry.new) if commit is not None)
+
+
+def _died(undo_ref: str) -> int:
+    """When the ref that an undo ref remembers was deleted: ``refs/undo/<seconds>/<name>``."""
+    seconds = undo_ref[len(names.UNDO) :].partition("/")[0]
+    return int(seconds) if seconds.isdigit() else 1 << 62
+
+
+def _walk(store: Store, edges: EdgeReader, start: CommitId, alive: Alive) -> None:
+    pending = [start]
+    while pending:
+        commit = pending.pop()
+        if commit in alive.commits:
+            continue
+        alive.commits.add(commit)
+        try:
+            alive.specs.update(edges.specs(commit).values())
+        except NotFoundError:
+            if commit not in store.objects:
+                raise
+            # a host scan, or somebody's own commit: it keeps itself
+        pending += store.objects.commit(commit).parents
+
+
+def _mark_young(store: Store, alive: Alive, since: int, grace: int) -> None:
+    """What was made lately may be about to be recorded."""
+    if grace == 0:
+        return
+    for spec, commit in store.artifacts.all():
+        if spec not in alive.specs and store.objects.commit(commit).time >= since:
+            alive.specs.add(spec)
+    for source in store.sources.all():
+        log = store.refs.reflog(names.SOURCES + source)
+        if not log or log[0].time >= since:
+            alive.sources.add(source)
+
+
+def _linked_prefixes(store: Store) -> Iterator[str]:
+    """The prefixes that checkouts' links lead to, whatever the refs say."""
+    folder = store.inside("checkouts")
+    links = [store.inside("current"), *(os.readlink(os.path.join(folder, name)) for name in os.listdir(folder))]
+    for link in links:
+        try:
+            yield os.path.basename(os.readlink(link).rstrip("/"))
+        except OSError:
+            continue

@@ -1,0 +1,193 @@
+"""What gc would delete, with sizes: made first, printed if wanted, then carried out."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hashdist import process
+from hashdist.errors import DamagedError
+from hashdist.fsutil.removal import measure_tree
+from hashdist.objects.ids import CommitId, SpecId
+from hashdist.objects.spec import Spec, read_spec
+from hashdist.refs import names
+from hashdist.store import index
+from hashdist.store.roots import used_specs
+
+from .marking import Alive, mark
+
+if TYPE_CHECKING:
+    from hashdist.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """A file or directory that goes."""
+
+    path: str
+    """Where it is."""
+    size: int
+    """Its bytes."""
+    inodes: int
+    """Its files, directories and links."""
+
+
+@dataclass(slots=True)
+class GcPlan:
+    """Everything that goes."""
+
+    artifacts: list[Victim] = field(default_factory=list)
+    """Artifacts that nothing reaches, and what crashed builds left."""
+    prefixes: list[Victim] = field(default_factory=list)
+    """Prefixes of no living commit."""
+    builds: list[Victim] = field(default_factory=list)
+    """Work directories of failed builds."""
+    downloads: list[Victim] = field(default_factory=list)
+    """Archives, which are kept for the grace period only."""
+    trash: list[Victim] = field(default_factory=list)
+    """What was deleted before, and temporary files of crashed commands."""
+    refs: dict[str, CommitId] = field(default_factory=dict)
+    """Refs of artifacts and sources that go, and expired memories of deleted profiles."""
+    answers: list[str] = field(default_factory=list)
+    """Index files of dead commits."""
+    object_bytes: int = 0
+    """Bytes of git objects that go, on disk."""
+    grace: int = 0
+    """Seconds that dead things stay."""
+
+    @property
+    def files(self) -> list[Victim]:
+        """All that goes from the file system."""
+        return [*self.artifacts, *self.prefixes, *self.builds, *self.downloads, *self.trash]
+
+    @property
+    def size(self) -> int:
+        """Bytes that go, git objects included."""
+        return sum(victim.size for victim in self.files) + self.object_bytes
+
+    @property
+    def inodes(self) -> int:
+        """Files, directories and links that go."""
+        return sum(victim.inodes for victim in self.files)
+
+
+def plan(store: Store, *, grace: int) -> GcPlan:
+    """Find out what goes; raises `DamagedError` when what is alive cannot be told for sure."""
+    alive = mark(store, grace=grace)
+    found = GcPlan(grace=grace)
+    found.refs.update(alive.expired_undo)
+    _plan_artifacts(store, alive, found)
+    _plan_prefixes(store, alive, found)
+    _plan_leftovers(store, found, grace)
+    for source, commit in store.refs.all(names.SOURCES).items():
+        if source[len(names.SOURCES) :] not in alive.sources:
+            found.refs[source] = commit
+    found.object_bytes = _dead_object_bytes(store, alive, found)
+    return found
+
+
+def _victim(path: str) -> Victim:
+    return Victim(path, *measure_tree(path))
+
+
+def _plan_artifacts(store: Store, alive: Alive, found: GcPlan) -> None:
+    kept: set[str] = set()
+    for id, commit in store.artifacts.all():
+        path = store.artifacts.path(store.artifacts.record(id).spec.artifact)
+        if id in alive.specs:
+            kept.add(path)
+        else:
+            found.refs[names.ARTIFACTS + id] = commit
+            if os.path.isdir(path):
+                found.artifacts.append(_victim(path))
+                kept.add(path)
+    kept |= {store.artifacts.path(spec.artifact) for spec in _running(store)}
+    found.artifacts += [_victim(path) for path in _artifact_directories(store) if path not in kept]
+
+
+def _running(store: Store) -> list[Spec]:
+    return [read_spec(store.objects, spec) for spec in used_specs(store) if spec in store.objects]
+
+
+def _artifact_directories(store: Store) -> list[str]:
+    """All directories where artifacts can lie, by the depth of the path pattern."""
+    level = [os.path.join(store.config.path, "artifacts")]
+    for _ in range(store.config.layout.depth):
+        level = [entry.path for folder in level for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+    return sorted(level)
+
+
+def _plan_prefixes(store: Store, alive: Alive, found: GcPlan) -> None:
+    """A prefix lives while the index leads to it from a living commit, or a link does.
+
+    One that the index does not know (it was lost) lives while all its artifacts do.
+    """
+    known: set[str] = set()
+    living = set(alive.prefixes)
+    for kind in (index.PREFIX, index.SEALED):
+        folder = store.inside("index", kind)
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            path = os.path.join(folder, name)
+            if kind == index.PREFIX:
+                with open(path, encoding="utf-8") as file:
+                    prefix = file.read().strip()
+                known.add(prefix)
+                if name in alive.commits:
+                    living.add(prefix)
+            if name not in alive.commits:
+                found.answers.append(path)
+    root = os.path.join(store.config.path, "prefixes")
+    for name in sorted(os.listdir(root)):
+        path = os.path.join(root, name)
+        if name not in living and (name in known or ".tmp-" in name or not _members(path) <= alive.specs):
+            found.prefixes.append(_victim(path))
+
+
+def _members(prefix: str) -> set[SpecId]:
+    path = os.path.join(prefix, ".hashdist.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return {SpecId(text.rpartition("/")[2]) for text in json.load(file)["artifacts"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedError(
+            f"prefix '{prefix}' does not say what it is made of: {error}", hint="move it away"
+        ) from error
+
+
+def _plan_leftovers(store: Store, found: GcPlan, grace: int) -> None:
+    working = {f"{spec.name}-{store.artifacts.hash_part(spec.artifact)}" for spec in _running(store)}
+    since = store.now() - grace
+    for folder, victims in (("builds", found.builds), ("downloads", found.downloads)):
+        for entry in sorted(os.scandir(store.inside(folder)), key=lambda entry: entry.name):
+            old = grace == 0 or entry.stat(follow_symlinks=False).st_mtime < since
+            if entry.name not in working and old:
+                victims.append(_victim(entry.path))
+    found.trash += [_victim(entry.path) for entry in os.scandir(store.inside("trash"))]
+
+
+def _dead_object_bytes(store: Store, alive: Alive, found: GcPlan) -> int:
+    """Bytes on disk of the git objects that only dying refs reach, as git counts them."""
+    dying = set(found.refs.values())
+    if not dying:
+        return 0
+    living = [commit for name, commit in store.refs.all("refs/").items() if name not in found.refs]
+    lines = [*sorted(dying), *(f"^{commit}" for commit in sorted({*living, *alive.commits}))]
+    counted = process.run(
+        ["git", "rev-list", "--objects", "--disk-usage", "--stdin"],
+        env=git_env(store),
+        stdin="\n".join(lines).encode() + b"\n",
+    )
+    return int(counted or 0)
+
+
+def git_env(store: Store) -> dict[str, str]:
+    """The environment for the git program: this repository, nobody's settings."""
+    return {
+        "PATH": store.search_path,
+        "GIT_DIR": store.git,
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "LC_ALL": "C",
+    }

@@ -1,0 +1,85 @@
+"""Carry a plan out: records first, then the files, then git's own objects. Safe to be killed at any point."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from hashdist import process
+from hashdist.fsutil.atomic import sync_directory, unique_suffix
+from hashdist.fsutil.removal import remove_tree
+from hashdist.progress import SILENT, Progress
+from hashdist.store.roots import used_specs
+
+from .plan import GcPlan, Victim, git_env, plan
+
+if TYPE_CHECKING:
+    from hashdist.store.store import Store
+
+
+def collect(store: Store, *, grace: int, progress: Progress = SILENT) -> GcPlan:
+    """Plan and carry out, with nobody else in the middle of anything; return what went.
+
+    Raises `DamagedError` (nothing is deleted then) or `BusyError`.
+    """
+    with store.lock(shared=False, purpose="gc"):
+        found = plan(store, grace=grace)
+        for path in found.answers:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        if found.refs:
+            with store.refs.transaction("gc") as transaction:
+                for name, commit in found.refs.items():
+                    transaction.delete(name, old=commit)
+            sync_directory(store.git)
+        moved = [_to_trash(store, victim) for victim in found.files]
+        used_specs(store, drop_stale=True)
+        _collect_objects(store, found)
+    with progress.task("deleting", len(moved), "item") as task:
+        for path in moved:
+            remove_tree(path)
+            task.advance()
+    _remove_empty_parents(store, found)
+    return found
+
+
+def _to_trash(store: Store, victim: Victim) -> str:
+    """Take a victim away by one rename; what cannot be renamed is deleted where it is."""
+    trash = store.inside("trash")
+    if os.path.dirname(victim.path) == trash:
+        return victim.path
+    place = os.path.join(trash, unique_suffix())
+    try:
+        if os.path.isdir(victim.path) and not os.path.islink(victim.path):
+            os.chmod(victim.path, 0o755)
+        os.rename(victim.path, place)
+    except FileNotFoundError:
+        return place
+    except OSError:
+        return victim.path
+    return place
+
+
+def _collect_objects(store: Store, found: GcPlan) -> None:
+    """Let git drop what nothing reaches, reflogs included once their time is over."""
+    env = git_env(store)
+    since = "now" if found.grace == 0 else f"@{store.now() - found.grace}"
+    with store.refs.still("gc"):
+        process.run(["git", "reflog", "expire", "--expire=never", f"--expire-unreachable={since}", "--all"], env=env)
+        process.run(["git", "pack-refs", "--all"], env=env)
+        if found.refs or found.grace == 0:
+            process.run(["git", "repack", "-a", "-d", "-q"], env=env)
+        process.run(["git", "prune", "--expire=now"], env=env)
+
+
+def _remove_empty_parents(store: Store, found: GcPlan) -> None:
+    root = os.path.join(store.config.path, "artifacts")
+    for victim in found.artifacts:
+        folder = os.path.dirname(victim.path)
+        while folder.startswith(root + "/"):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                break
+            folder = os.path.dirname(folder)

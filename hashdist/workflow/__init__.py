@@ -1,0 +1,1 @@
+"""Verbs that need several others: commit, update, build, checkout, status, diff. The command line calls these."""

@@ -1,0 +1,80 @@
+"""Make and delete profiles and tags."""
+
+from __future__ import annotations
+
+from hashdist.checkout.switch import registered
+from hashdist.errors import ConflictError, NotFoundError
+from hashdist.objects.ids import CommitId
+from hashdist.refs import names
+from hashdist.store.store import Store
+
+from .history import walk
+from .profile import find
+
+
+def create_branch(store: Store, name: str, start: str | None) -> CommitId:
+    """Make a profile at a revision (None: HEAD); raises `ConflictError` if there is one of that name."""
+    return _create(store, names.HEADS + names.check_profile_name(name), start, what="profile")
+
+
+def create_tag(store: Store, name: str, start: str | None) -> CommitId:
+    """Make a tag at a revision (None: HEAD); raises `ConflictError` if there is one of that name."""
+    return _create(store, names.TAGS + names.check_ref_name(name, what="tag"), start, what="tag")
+
+
+def _create(store: Store, ref: str, start: str | None, *, what: str) -> CommitId:
+    if store.refs.get(ref) is not None:
+        raise ConflictError(
+            f"there is a {what} '{names.short_name(ref)}' already",
+            hint=f"choose another name, or delete that one: hdist {what} -d",
+        )
+    commit = find(store, start)
+    store.refs.update(ref, commit, old=None, reason=f"{what}: from {start or 'HEAD'}")
+    return commit
+
+
+def delete_branch(store: Store, name: str, *, force: bool) -> CommitId:
+    """Delete a profile and return where it was; an undo ref keeps that alive for gc's grace period.
+
+    Refused while a checkout follows it, and unless `force` while it holds commits that no other profile or
+    tag has. Raises `ConflictError` or `NotFoundError`.
+    """
+    ref = names.HEADS + name
+    commit = _existing(store, ref, f"no profile named '{name}'")
+    for checkout, path in registered(store).items():
+        if store.refs.symbolic(names.head_ref(checkout)) == ref:
+            raise ConflictError(f"'{name}' is checked out at '{path}'", hint="hdist checkout another profile first")
+    if not force and not _reached_elsewhere(store, ref, commit):
+        raise ConflictError(
+            f"'{name}' has commits that no other profile has", hint=f"hdist branch -D {name} deletes it anyway"
+        )
+    _delete(store, ref, commit)
+    return commit
+
+
+def delete_tag(store: Store, name: str) -> CommitId:
+    """Delete a tag and return where it was."""
+    ref = names.TAGS + name
+    commit = _existing(store, ref, f"no tag named '{name}'")
+    _delete(store, ref, commit)
+    return commit
+
+
+def _existing(store: Store, ref: str, words: str) -> CommitId:
+    commit = store.refs.get(ref)
+    if commit is None:
+        raise NotFoundError(words, hint="see: hdist branch; hdist tag")
+    return commit
+
+
+def _reached_elsewhere(store: Store, ref: str, commit: CommitId) -> bool:
+    others = {**store.refs.all(names.HEADS), **store.refs.all(names.TAGS)}
+    return any(
+        commit in {found.id for found in walk(store.objects, tip)} for name, tip in others.items() if name != ref
+    )
+
+
+def _delete(store: Store, ref: str, commit: CommitId) -> None:
+    with store.refs.transaction(f"delete {names.short_name(ref)}") as transaction:
+        transaction.set(f"{names.UNDO}{store.now()}/{ref.removeprefix('refs/')}", commit)
+        transaction.delete(ref, old=commit)

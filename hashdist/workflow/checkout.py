@@ -1,0 +1,83 @@
+"""Check a profile out: built, linked into a prefix, switched to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hashdist.checkout import prefix as prefixes
+from hashdist.checkout.links import Member
+from hashdist.checkout.prefix import PrefixPlan
+from hashdist.checkout.switch import Checkout, known_prefix
+from hashdist.errors import ConflictError, NotFoundError
+from hashdist.objects.ids import CommitId
+from hashdist.objects.spec import read_spec
+from hashdist.refs import names
+from hashdist.stack.lock import Lock
+from hashdist.store import index
+
+from .building import build_commit, plan_lock
+from .profile import find, read_profile
+from .session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to check out."""
+
+    commit: CommitId
+    """The commit."""
+    branch: str | None
+    """The ref to follow; None for a tag or a commit."""
+
+
+def choose(session: Session, checkout: Checkout, revision: str | None) -> Target:
+    """What a revision means for a checkout; None means the tip of the profile it follows."""
+    refs = session.store.refs
+    if revision is None:
+        branch = refs.symbolic(checkout.head) or refs.symbolic("HEAD")
+        if branch is None:
+            raise NotFoundError("this checkout follows no profile", hint="hdist checkout PROFILE")
+        return Target(find(session.store, branch), branch)
+    ref = refs.find(revision)
+    commit = find(session.store, revision)
+    return Target(commit, ref if ref and ref.startswith(names.HEADS) else None)
+
+
+def create(session: Session, name: str, start: str | None) -> Target:
+    """Make a new profile at `start` (None: HEAD) to check out."""
+    commit = find(session.store, start)
+    branch = names.HEADS + names.check_profile_name(name)
+    if session.store.refs.get(branch) is not None:
+        raise ConflictError(f"there is a profile '{name}' already", hint=f"hdist checkout {name}")
+    session.store.refs.update(branch, commit, old=None, reason=f"branch: from {start or 'HEAD'}")
+    return Target(commit, branch)
+
+
+def missing(session: Session, commit: CommitId) -> tuple[int, int]:
+    """How many packages of a commit are to build, and how many there are."""
+    plan = plan_lock(session, read_profile(session.store.objects, commit).lock)
+    return len(plan.jobs), plan.total
+
+
+def ready(session: Session, commit: CommitId) -> str:
+    """The path of a commit's prefix, built and linked if need be."""
+    store = session.store
+    known = known_prefix(store, commit)
+    if known is not None:
+        return known
+    build_commit(session, commit)
+    plan = plan_prefix(session, read_profile(store.objects, commit).lock)
+    with store.lock(shared=True, purpose="make a prefix"):
+        path = prefixes.make(store, plan, env=session.env)
+        index.write(store, index.PREFIX, commit, f"{plan.name}\n")
+    return path
+
+
+def plan_prefix(session: Session, lock: Lock) -> PrefixPlan:
+    """The prefix that a lock names."""
+    store = session.store
+    members = []
+    for name in lock.prefix_names():
+        artifact = read_spec(store.objects, lock.specs[name]).artifact
+        members.append(Member(artifact, store.artifacts.path(artifact)))
+    return prefixes.plan(store, members)

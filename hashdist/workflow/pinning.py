@@ -1,0 +1,162 @@
+"""From a stack file to its lock and specs: what is unchanged keeps its pin, what is new is fetched or scanned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hashdist.errors import HashdistError, InvalidError, NotFoundError
+from hashdist.hostscan.capture import HostCapture
+from hashdist.hostscan.finding import scan
+from hashdist.hostscan.platform import native_cpu
+from hashdist.hostscan.recording import realise, record_scan
+from hashdist.objects.database import object_id
+from hashdist.objects.ids import BlobId, SpecId
+from hashdist.objects.spec import Spec, read_spec
+from hashdist.sources.declaration import to_json
+from hashdist.sources.pin import Pin
+from hashdist.sources.pypi import PythonTarget
+from hashdist.stack.file import HostEntry, Stack
+from hashdist.stack.lock import HostPin, Lock, PackagePin
+from hashdist.stack.resolving import Pins, resolve
+
+from .session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """Which pins may move although nothing in the stack file changed."""
+
+    packages: frozenset[str] = frozenset()
+    """Sources of these packages."""
+    all_sources: bool = False
+    """Sources of all packages."""
+    host: bool = False
+    """All host entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A stack with everything that follows from it."""
+
+    text: str
+    """The stack file."""
+    stack: Stack
+    """What it says."""
+    lock: Lock
+    """Every pin."""
+    specs: Mapping[str, SpecId]
+    """Every spec, packages and host, by name; all are written."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """The files that the stack file refers to."""
+
+
+KEEP_ALL = Moving()
+
+
+def pin(
+    session: Session,
+    text: str,
+    stack: Stack,
+    files: Mapping[str, bytes],
+    *,
+    before: Lock | None,
+    moving: Moving = KEEP_ALL,
+) -> Resolved:
+    """Pin everything and write the specs.
+
+    `before` is the lock whose pins are kept where the declaration is unchanged, but for those in `moving`.
+    Raises whatever fetching and scanning raise; several faults are reported together.
+    """
+    host = _pin_host(session, stack, before, moving)
+    target = _python_target(session, host)
+    sources = _pin_sources(session, stack, before, moving, target)
+    cpu = None
+    if any(package.cpu == "native" for package in stack.packages.values()):
+        cpu = (before.native_cpu if before and not moving.host else None) or native_cpu()
+    pins = Pins(
+        {name: {directory: pin.tree for directory, pin in of.items()} for name, of in sources.items()},
+        {name: pin.spec for name, pin in host.items()},
+        files,
+        session.platform,
+        cpu,
+    )
+    specs = resolve(stack, pins)
+    for spec in specs.values():
+        spec.write(session.store.objects)
+    packages = {name: _package_pin(stack, name, spec) for name, spec in specs.items()}
+    lock = Lock(BlobId(object_id("blob", text.encode())), sources, host, packages, cpu)
+    return Resolved(text, stack, lock, lock.specs, files)
+
+
+def _package_pin(stack: Stack, name: str, spec: Spec) -> PackagePin:
+    package = stack.packages[name]
+    return PackagePin(spec.id, package.version, package.requires, package.build_only)
+
+
+def _pin_host(session: Session, stack: Stack, before: Lock | None, moving: Moving) -> dict[str, HostPin]:
+    found = {}
+    for name, entry in stack.host.items():
+        old = before.host.get(name) if before and not moving.host else None
+        if old is not None and old.find == entry.find and entry.identity in (None, old.identity):
+            found[name] = old
+        else:
+            found[name] = capture_pin(session, entry)[0]
+    return found
+
+
+def capture_pin(session: Session, entry: HostEntry) -> tuple[HostPin, HostCapture]:
+    """Scan a host entry now, record the scan, make its artifact of links, and give its pin."""
+    capture = scan(entry, env=session.env, platform=session.platform)
+    record_scan(session.store, capture)
+    realise(session.store, capture)
+    host = capture.spec.host
+    assert host is not None, "captures are of host software"
+    pinned = HostPin(entry.find, host.finder, host.identity, capture.version, capture.fingerprint, capture.spec.id)
+    return pinned, capture
+
+
+def _python_target(session: Session, host: Mapping[str, HostPin]) -> PythonTarget | None:
+    """The Python that wheels must fit: the stack's own, if it is the host's."""
+    if "python" not in host:
+        return None
+    part = read_spec(session.store.objects, host["python"].spec).host
+    found = re.match(r"cpython-(\d)(\d+)([a-z]*)", part.facts.get("abi", "") if part else "")
+    if not found:
+        return None
+    return PythonTarget((int(found[1]), int(found[2])), f"cp{found[1]}{found[2]}{found[3]}")
+
+
+def _pin_sources(
+    session: Session, stack: Stack, before: Lock | None, moving: Moving, target: PythonTarget | None
+) -> dict[str, dict[str, Pin]]:
+    unknown = sorted(name for name in moving.packages if name not in stack.packages)
+    if unknown:
+        raise NotFoundError(f"no package '{unknown[0]}' in the stack", hint="see: hdist list")
+    found: dict[str, dict[str, Pin]] = {}
+    failures: dict[str, HashdistError] = {}
+    for name, package in stack.packages.items():
+        old = before.sources.get(name, {}) if before else {}
+        moves = moving.all_sources or name in moving.packages
+        for directory, declaration in package.sources.items():
+            kept = old.get(directory)
+            if kept is not None and not moves and kept.declaration == to_json(declaration):
+                found.setdefault(name, {})[directory] = kept
+                continue
+            try:
+                found.setdefault(name, {})[directory] = session.fetcher.pin(declaration, target=target)
+            except HashdistError as error:
+                failures[name] = error
+    if failures:
+        raise _together(failures)
+    return found
+
+
+def _together(failures: Mapping[str, HashdistError]) -> HashdistError:
+    """One error for several packages, of the kind of the first."""
+    first = next(iter(failures.values()))
+    lines = [f"source of '{name}': {error}" for name, error in failures.items()]
+    joined: HashdistError = InvalidError(*lines, hint=first.hint)
+    joined.exit_code, joined.code = first.exit_code, first.code
+    return joined

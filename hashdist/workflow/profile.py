@@ -1,0 +1,70 @@
+"""Read what a commit of a profile holds: the stack file, the files it refers to, the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hashdist.errors import NotFoundError
+from hashdist.objects.database import Commit, ObjectDatabase
+from hashdist.objects.ids import CommitId
+from hashdist.objects.tree import Mode
+from hashdist.refs import names
+from hashdist.refs.revision import resolve
+from hashdist.stack.lock import Lock
+from hashdist.store.store import Store
+
+STACK = "stack.toml"
+LOCK = "lock.json"
+SPECS = "specs"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A commit of a profile, read."""
+
+    commit: Commit
+    """The commit."""
+    text: str
+    """The stack file."""
+    lock: Lock
+    """Every pin."""
+    files: Mapping[str, bytes]
+    """The files that the stack file refers to, by path."""
+
+
+def read_profile(objects: ObjectDatabase, id: CommitId) -> Profile:
+    """Read a commit of a profile; raises `NotFoundError` if it is none."""
+    commit = objects.commit(id)
+    found: dict[str, bytes] = {}
+    pending = [("", commit.tree)]
+    while pending:
+        folder, tree = pending.pop()
+        for entry in objects.tree(tree):
+            path = folder + entry.name.decode(errors="replace")
+            if entry.mode is not Mode.DIRECTORY:
+                found[path] = objects.blob(entry.id)
+            elif path != SPECS:
+                pending.append((f"{path}/", type(tree)(entry.id)))
+    if STACK not in found or LOCK not in found:
+        raise NotFoundError(f"commit {id[:12]} is not a commit of a profile")
+    text = found.pop(STACK).decode(errors="replace")
+    return Profile(commit, text, Lock.decode(found.pop(LOCK)), found)
+
+
+def find(store: Store, revision: str | None) -> CommitId:
+    """The commit that a revision means; None means HEAD."""
+    return resolve(store.refs, lambda: store.objects, revision or "HEAD")
+
+
+def head_branch(store: Store) -> str:
+    """The full name of the branch that HEAD names: where edits and commits go."""
+    ref = store.refs.symbolic("HEAD")
+    if ref is None:
+        raise NotFoundError("HEAD is at a commit, not on a profile", hint="hdist checkout PROFILE, or -b NAME")
+    return ref
+
+
+def branch_of(store: Store, profile: str | None) -> str:
+    """The full name of a profile's branch; None means the one that HEAD names."""
+    return head_branch(store) if profile is None else names.HEADS + names.check_profile_name(profile)

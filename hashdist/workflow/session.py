@@ -1,0 +1,50 @@
+"""What a command works with: a store, and what the outside world lends it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hashdist.hostscan.platform import this_platform
+from hashdist.objects.spec import Platform
+from hashdist.progress import SILENT, Progress
+from hashdist.sources.fetching import Fetcher
+from hashdist.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A store with the user's environment; everything the verbs need is a field."""
+
+    store: Store
+    """The open store."""
+    env: Mapping[str, str]
+    """The user's environment: PATH for finding host software, pip's settings."""
+    directory: str
+    """What relative paths in a stack file are relative to."""
+    offline: bool = False
+    """Fetch nothing over the network."""
+    jobs: int = 1
+    """Cores for builds, in all."""
+    progress: Progress = SILENT
+    """Told what happens."""
+    platform: Platform = field(default_factory=this_platform)
+    """Where results run."""
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """Fetches sources."""
+        return Fetcher(self.store, self.directory, self.env, self.offline, self.progress)
+
+    def beside(self, path: str) -> Session:
+        """The same, with relative paths relative to the directory of the file at `path`."""
+        return Session(
+            self.store,
+            self.env,
+            os.path.dirname(os.path.abspath(path)),
+            self.offline,
+            self.jobs,
+            self.progress,
+            self.platform,
+        )

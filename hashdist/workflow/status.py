@@ -1,0 +1,44 @@
+"""What is checked out, built and missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hashdist.checkout.switch import Checkout
+from hashdist.objects.ids import CommitId
+
+from .building import plan_lock
+from .profile import read_profile
+from .session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a checkout stands."""
+
+    checkout: str
+    """Where its link is."""
+    profile: str | None
+    """The profile it follows."""
+    tip: CommitId | None
+    """The profile's newest commit."""
+    commit: CommitId | None
+    """What is checked out."""
+    prefix: str | None
+    """The prefix the link leads to."""
+    total: int
+    """Packages at the tip."""
+    missing: tuple[str, ...]
+    """Those of them that are not built, inputs first."""
+
+
+def status(session: Session, checkout: Checkout) -> Status:
+    """Look at a checkout and at the tip of the profile it follows."""
+    refs = session.store.refs
+    tip = refs.get(checkout.head)
+    total = 0
+    missing: tuple[str, ...] = ()
+    if tip is not None:
+        plan = plan_lock(session, read_profile(session.store.objects, tip).lock)
+        total, missing = plan.total, tuple(spec.name for spec in plan.jobs)
+    return Status(checkout.path, checkout.branch, tip, checkout.commit, checkout.prefix, total, missing)

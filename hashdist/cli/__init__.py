@@ -1,0 +1,1 @@
+"""The command line: parse, open the store, one library call, print. click and tqdm live here and only here."""

@@ -1,0 +1,5 @@
+"""``python -m hashdist.cli``."""
+
+from .main import run
+
+run()

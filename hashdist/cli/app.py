@@ -1,0 +1,176 @@
+"""What every command gets: the options all have, the store, a way to print."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hashdist.progress import SILENT, Progress
+
+from .identity import default_path, full_identity, store_path
+
+if TYPE_CHECKING:
+    from hashdist.store.store import Store
+    from hashdist.workflow.session import Session
+
+
+class App:
+    """One run of a command."""
+
+    def __init__(
+        self, *, store: str | None, offline: bool, quiet: bool, no_progress: bool, as_json: bool, creates: bool
+    ) -> None:
+        self.env = dict(os.environ)
+        self.path = store_path(store, self.env)
+        self.offline = offline
+        self.quiet = quiet
+        self.as_json = as_json
+        self._no_progress = no_progress
+        self._creates = creates
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The store; the default one makes itself when something is to be written."""
+        from hashdist.store.making import init_store  # noqa: PLC0415 - each command loads what it uses
+        from hashdist.store.store import NotAStoreError, Store  # noqa: PLC0415
+
+        def open_store() -> Store:
+            path = self.env.get("PATH") or os.defpath
+            return Store.open(self.path, identity=full_identity(self.env), waiting=self._waiting, search_path=path)
+
+        try:
+            return open_store()
+        except NotAStoreError:
+            if not self._creates or self.path != default_path(self.env):
+                raise
+        init_store(self.path)
+        self.say(f"made the store {self.path}")
+        return open_store()
+
+    @functools.cached_property
+    def session(self) -> Session:
+        """The store with the user's environment."""
+        from hashdist.workflow.session import Session  # noqa: PLC0415 - see above
+
+        return Session(self.store, self.env, os.getcwd(), self.offline, cores(), self.progress)
+
+    @functools.cached_property
+    def progress(self) -> Progress:
+        """Bars on a terminal, notes on stderr."""
+        if self.quiet:
+            return SILENT
+        from .bars import Bars  # noqa: PLC0415 - see above
+
+        return Bars(bars=sys.stderr.isatty() and not self._no_progress)
+
+    def say(self, text: str) -> None:
+        """Talk: on stderr, and not with ``--quiet``."""
+        if not self.quiet:
+            click.echo(_printable(text, sys.stderr), err=True)
+
+    def put(self, text: str) -> None:
+        """A result: on stdout."""
+        click.echo(_printable(text, sys.stdout))
+
+    def put_bytes(self, data: bytes) -> None:
+        """A result that is a file's bytes."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    def emit(self, document: dict[str, Any], text: Callable[[], Iterator[str]]) -> None:
+        """A result: the document with ``--json``, else the lines."""
+        if self.as_json:
+            click.echo(json.dumps({"version": 1, **document}, ensure_ascii=False))
+        else:
+            for line in text():
+                self.put(line)
+
+    def _waiting(self, holder: str) -> None:
+        self.say(f"waiting for {holder}")
+
+
+def _printable(text: str, stream: Any) -> str:
+    """Nothing in a name may steer a terminal."""
+    if not stream.isatty():
+        return text
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def command(*, creates: bool = False, reads: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a command: it gets an `App` first, and every command's options are added.
+
+    `creates`: the default store is made if it is not there. `reads`: there is ``--json``.
+    """
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def run(
+            store: str | None, offline: bool, quiet: bool, no_progress: bool, as_json: bool = False, **rest: Any
+        ) -> Any:
+            app = App(
+                store=store, offline=offline, quiet=quiet, no_progress=no_progress, as_json=as_json, creates=creates
+            )
+            return function(app, **rest)
+
+        options = [
+            click.option("--store", metavar="PATH", help="The store (HDIST_STORE; ~/.hashdist)."),
+            click.option("--offline", is_flag=True, envvar="HDIST_OFFLINE", help="Fetch nothing over the network."),
+            click.option(
+                "-q", "--quiet", is_flag=True, envvar="HDIST_QUIET", help="Say nothing but results and errors."
+            ),
+            click.option("--no-progress", is_flag=True, envvar="HDIST_NO_PROGRESS", help="No progress bars."),
+        ]
+        if reads:
+            options.append(click.option("--json", "as_json", is_flag=True, help="Print one JSON document."))
+        decorated: Any = run
+        for option in reversed(options):
+            decorated = option(decorated)
+        name = function.__name__.strip("_").replace("_", "-")
+        return click.command(name, context_settings={"help_option_names": ["-h", "--help"]})(decorated)
+
+    return decorate
+
+
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[Any]:
+    """A new file for a result; raises click's error when there is one."""
+    try:
+        file = open(path, "x", encoding="utf-8")  # noqa: SIM115 - closed below
+    except FileExistsError as error:
+        from hashdist.errors import ConflictError  # noqa: PLC0415 - beside its only use
+
+        raise ConflictError(f"there is a '{path}' already", hint="choose another name") from error
+    with file:
+        yield file
+
+
+def human_size(size: int) -> str:
+    """A number of bytes for people."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:  # noqa: PLR2004 - the base of the units
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def time_text(seconds: int) -> str:
+    """RFC 3339, UTC."""
+    import datetime as dt  # noqa: PLC0415 - beside its only use
+
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

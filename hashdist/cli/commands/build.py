@@ -1,0 +1,73 @@
+"""``hdist build``: build what a profile or a stack file names."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from hashdist.cli.app import App, command as make
+
+if TYPE_CHECKING:
+    from hashdist.workflow.session import Session
+
+
+@make(creates=True)
+@click.argument("what", required=False, metavar="[REV|FILE]")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Cores in all; without it those of this machine.")
+@click.option("-k", "--keep-going", is_flag=True, help="After a failure build what does not need it.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be built.")
+def build(app: App, what: str | None, jobs: int | None, keep_going: bool, dry_run: bool) -> None:
+    """Build what is missing of a profile (HEAD), or of a stack file that is not recorded."""
+    if not dry_run and (what is None or not _is_file(what)) and _nothing_to_do(app, what):
+        return
+    from hashdist.workflow import building  # noqa: PLC0415 - not needed where there is nothing to do
+    from hashdist.workflow.commit import read_stack_file, resolve_file  # noqa: PLC0415
+    from hashdist.workflow.profile import find, read_profile  # noqa: PLC0415
+
+    session = app.session if jobs is None else _with_jobs(app, jobs)
+    commit = None
+    if what is not None and _is_file(what):
+        resolved = resolve_file(session, what, read_stack_file(what), before=None)
+        lock = resolved.lock
+        app.say(f"{what} is not recorded: gc takes what is built of it after its grace period, unless you commit it")
+    else:
+        commit = find(app.store, what)
+        lock = read_profile(app.store.objects, commit).lock
+    if dry_run:
+        plan = building.plan_lock(session, lock)
+        for spec in plan.jobs:
+            app.put(str(spec.artifact))
+        app.say(f"{len(plan.jobs)} of {plan.total} to build")
+        return
+    built = building.build_lock(session, lock, keep_going=keep_going)
+    if commit is not None:
+        building.remember(session, commit, lock)
+    done = len(built.report.built)
+    app.say(f"built {done} of {built.total}" if done else f"nothing to do: all {built.total} are built")
+
+
+def _is_file(what: str) -> bool:
+    return what.endswith(".toml") or os.path.isfile(what)
+
+
+def _nothing_to_do(app: App, what: str | None) -> bool:
+    """Answer by refs and the index alone, if they can."""
+    from hashdist.build.nothing import all_sealed  # noqa: PLC0415 - see above
+
+    ref = app.store.refs.find(what or "HEAD")
+    commit = app.store.refs.get(ref) if ref else None
+    total = all_sealed(app.store, commit) if commit else None
+    if total is not None:
+        app.say(f"nothing to do: all {total} are built")
+    return total is not None
+
+
+def _with_jobs(app: App, jobs: int) -> Session:
+    import dataclasses  # noqa: PLC0415 - beside its only use
+
+    return dataclasses.replace(app.session, jobs=jobs)
+
+
+command = build

@@ -1,0 +1,63 @@
+"""``hdist doctor``: tell what is here and what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+
+from hashdist import process
+from hashdist.build.runpath import patchelf
+from hashdist.cli.app import App, command as make
+from hashdist.hostscan.platform import host_class
+from hashdist.version import __version__
+
+_PROGRAMS = ("git", "sh", "make", "patch", "tar", "gcc", "python3")
+
+
+@make(reads=True)
+def doctor(app: App) -> int:
+    """Look at the programs hdist uses, the store and its file system; exit 1 when something needed is missing."""
+    facts = {
+        "hdist": __version__,
+        "python": f"{platform.python_version()} at {sys.executable}",
+        "host": host_class(),
+        "kernel": platform.release(),
+        "store": app.path if os.path.exists(os.path.join(app.path, "format")) else f"{app.path} (not made yet)",
+        "file system": _file_system(app.path),
+    }
+    programs = {name: shutil.which(name, path=app.env.get("PATH")) for name in _PROGRAMS}
+    programs["patchelf"] = shutil.which(patchelf(app.env), path=app.env.get("PATH"))
+    git = process.run(["git", "--version"], env=app.env).decode().split()[-1] if programs["git"] else None
+    if git:
+        facts["git"] = git
+    problems = [
+        f"no '{name}': install it with your system's package manager"
+        for name in ("git", "patchelf")
+        if not programs[name]
+    ]
+
+    def lines() -> Iterator[str]:
+        yield from (f"{name:<12} {value}" for name, value in facts.items())
+        yield from (f"{name:<12} {path or 'not found'}" for name, path in programs.items())
+        yield from (f"problem      {problem}" for problem in problems)
+
+    app.emit({"facts": facts, "programs": programs, "problems": problems}, lines)
+    return 1 if problems else 0
+
+
+def _file_system(path: str) -> str:
+    """The type of the file system that a path lies on, or would."""
+    best = ("", "unknown")
+    path = os.path.realpath(path)
+    with open("/proc/mounts", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            _, place, kind = line.split(" ")[:3]
+            if (path + "/").startswith(place.rstrip("/") + "/") and len(place) >= len(best[0]):
+                best = (place, kind)
+    return f"{best[1]} at {best[0]}"
+
+
+command = doctor

@@ -1,0 +1,26 @@
+"""``hdist hash-source``: print the id of a directory or archive."""
+
+from __future__ import annotations
+
+import tempfile
+
+import click
+
+from hashdist.cli.app import App, command as make
+from hashdist.objects import libgit2
+from hashdist.objects.database import ObjectDatabase
+from hashdist.progress import SILENT
+from hashdist.sources.path import import_path
+
+
+@make()
+@click.argument("path", type=click.Path(exists=True))
+def hash_source(app: App, path: str) -> None:
+    """Print the id that PATH has as a source. Nothing is kept: hdist source add does that."""
+    with tempfile.TemporaryDirectory(prefix="hdist-") as folder:
+        libgit2.init_repository(folder)
+        tree, _ = import_path(ObjectDatabase(folder), path, env=app.env, progress=SILENT)
+    app.put(tree)
+
+
+command = hash_source

@@ -1,0 +1,56 @@
+"""``hdist show``: show a commit, a package or the stack file of a profile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import click
+
+from hashdist.cli.app import App, command as make, time_text
+from hashdist.cli.changes import change_lines, changes_json
+from hashdist.errors import NotFoundError
+from hashdist.objects.ids import CommitId
+from hashdist.refs.edges import EdgeReader
+from hashdist.workflow.comparing import compare
+from hashdist.workflow.profile import STACK, find, read_profile
+
+
+@make(reads=True)
+@click.argument("what", required=False, metavar="[REV[:PACKAGE|:stack.toml]]")
+def show(app: App, what: str | None) -> None:
+    """Show a commit and what it changed; or with REV:PACKAGE a spec; or with REV:FILE a file of the commit."""
+    revision, colon, name = (what or "HEAD").partition(":")
+    commit = find(app.store, revision or None)
+    if not colon:
+        _show_commit(app, commit)
+        return
+    profile = read_profile(app.store.objects, commit)
+    files = {STACK: profile.text.encode(), "lock.json": profile.lock.encode(), **profile.files}
+    if name in files:
+        app.put_bytes(files[name])
+    elif name in profile.lock.specs:
+        document = EdgeReader(app.store.objects).spec(profile.lock.specs[name]).to_json()
+        app.emit({"spec": document}, lambda: iter([json.dumps(document, indent=1, ensure_ascii=False)]))
+    else:
+        raise NotFoundError(f"no package or file '{name}' in {commit[:12]}", hint=f"hdist list {revision or 'HEAD'}")
+
+
+def _show_commit(app: App, id: CommitId) -> None:
+    objects = app.store.objects
+    commit = objects.commit(id)
+    changes = compare(objects, commit.parents[0], commit.id) if commit.parents else []
+
+    def lines() -> Iterator[str]:
+        yield from (f"commit {commit.id}", f"Author: {commit.author}", f"Date:   {time_text(commit.time)}", "")
+        yield from (f"    {line}" for line in commit.message.rstrip("\n").split("\n"))
+        yield ""
+        yield from change_lines(changes)
+        if not commit.parents:
+            yield from (f"{name} {spec[:12]}" for name, spec in EdgeReader(objects).specs(commit.id).items())
+
+    document = {"commit": commit.id, "author": commit.author, "time": time_text(commit.time), "message": commit.message}
+    app.emit({**document, "changes": changes_json(changes)}, lines)
+
+
+command = show

@@ -1,0 +1,44 @@
+"""``hdist status``: what is checked out, built and missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from hashdist.checkout.switch import Checkout
+from hashdist.cli.app import App, command as make
+from hashdist.workflow.status import status as look
+
+
+@make(reads=True)
+@click.option("--to", "place", metavar="PATH", help="Another checkout than the store's 'current'.")
+def status(app: App, place: str | None) -> None:
+    """Tell what is checked out, and what of the profile's tip is not built yet."""
+    found = look(app.session, Checkout(app.store, place))
+
+    def lines() -> Iterator[str]:
+        yield f"profile   {found.profile or '(none)'}{f'@{found.tip[:12]}' if found.tip else ', no commits yet'}"
+        if found.commit is None:
+            yield "checkout  nothing yet: hdist checkout --build"
+        else:
+            behind = "" if found.commit == found.tip else ", behind its profile: hdist checkout"
+            yield f"checkout  {found.checkout} at {found.commit[:12]}{behind}"
+            yield f"prefix    {found.prefix or '(the link is gone: hdist checkout)'}"
+        yield f"built     {found.total - len(found.missing)} of {found.total}"
+        if found.missing:
+            yield f"missing   {', '.join(found.missing)}: hdist build"
+
+    document = {
+        "checkout": found.checkout,
+        "profile": found.profile,
+        "tip": found.tip,
+        "commit": found.commit,
+        "prefix": found.prefix,
+        "total": found.total,
+        "missing": list(found.missing),
+    }
+    app.emit(document, lines)
+
+
+command = status

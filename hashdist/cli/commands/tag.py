@@ -1,0 +1,37 @@
+"""``hdist tag``: list, make or delete tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from hashdist.cli.app import App, command as make
+from hashdist.refs import names
+from hashdist.workflow import branching
+
+
+@make(reads=True)
+@click.argument("name", required=False)
+@click.argument("revision", required=False)
+@click.option("-d", "--delete", is_flag=True, help="Delete NAME.")
+def tag(app: App, name: str | None, revision: str | None, delete: bool) -> None:
+    """List tags; or make NAME at REVISION (HEAD); or delete it."""
+    if name is None:
+        if delete:
+            raise click.UsageError("name the tag to delete")
+        found = app.store.refs.all(names.TAGS)
+
+        def lines() -> Iterator[str]:
+            yield from (f"{names.short_name(ref)} {commit[:12]}" for ref, commit in found.items())
+
+        app.emit({"tags": [{"name": names.short_name(ref), "commit": commit} for ref, commit in found.items()]}, lines)
+    elif delete:
+        was = branching.delete_tag(app.store, name)
+        app.say(f"deleted tag {name}; undo: hdist tag {name} {was[:12]}")
+    else:
+        commit = branching.create_tag(app.store, name, revision)
+        app.say(f"tagged {commit[:12]} as {name}; undo: hdist tag -d {name}")
+
+
+command = tag

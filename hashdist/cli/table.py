@@ -1,0 +1,75 @@
+"""The table of commands: it drives dispatch, help, completion, the reference page and a test of the docs."""
+
+from __future__ import annotations
+
+#: Category, then (name, summary) in the order people meet them; the module is the name in `commands`.
+COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "Start": (
+        ("init", "make a store"),
+        ("new", "write a starter stack file"),
+        ("doctor", "tell what is here and what is missing"),
+        ("completion", "print the completion script of a shell"),
+    ),
+    "Profiles": (
+        ("commit", "record a stack file on a profile"),
+        ("add", "add a package to the profile's stack file"),
+        ("remove", "remove a package from it"),
+        ("set", "set a key in it"),
+        ("unset", "remove a key from it"),
+        ("edit", "change it in an editor"),
+        ("update", "move pins to what upstream and the host have now"),
+        ("branch", "list, make or delete profiles"),
+        ("tag", "list, make or delete tags"),
+    ),
+    "Use": (
+        ("build", "build what a profile names"),
+        ("checkout", "switch to a profile"),
+        ("status", "what is checked out, built and missing"),
+        ("list", "list the packages of a profile"),
+    ),
+    "History": (
+        ("log", "list the commits of a profile"),
+        ("show", "show a commit, a package or the stack file of a profile"),
+        ("diff", "what differs between two profiles"),
+    ),
+    "Store": (
+        ("source", "add, get and list sources"),
+        ("artifact", "list and show artifacts"),
+        ("gc", "delete what nothing uses"),
+        ("du", "how much each profile takes"),
+    ),
+    "Plumbing": (
+        ("hash-source", "print the id of a directory or archive"),
+        ("hash-spec", "print the id of a spec"),
+        ("cat-spec", "print the document of a spec"),
+        ("artifact-path", "print where an artifact lies"),
+        ("make-prefix", "make a prefix of artifacts"),
+        ("rev-parse", "print the id that a revision means"),
+    ),
+}
+SUMMARIES = {name: summary for commands in COMMANDS.values() for name, summary in commands}
+
+
+def help_text() -> str:
+    """What ``hdist --help`` prints; made without loading any command."""
+    lines = [
+        "usage: hdist [--store PATH] COMMAND [OPTION]... [ARGUMENT]...",
+        "",
+        "Software stacks as branches, installs by hash, prefixes of links.",
+    ]
+    for category, commands in COMMANDS.items():
+        lines += ["", f"{category}:", *(f"  {name:<14} {summary}" for name, summary in commands)]
+    lines += [
+        "",
+        "Options for every command:",
+        "  --store PATH   the store (HDIST_STORE; ~/.hashdist)",
+        "  --offline      fetch nothing over the network (HDIST_OFFLINE)",
+        "  -q, --quiet    say nothing but results and errors",
+        "  --no-progress  no progress bars",
+        "  --json         for commands that read: one JSON document",
+        "  -h, --help     what a command does: hdist COMMAND --help",
+        "  --version      print the version",
+        "",
+        "First steps: hdist new; hdist commit stack.toml -m first; hdist checkout --build main",
+    ]
+    return "\n".join(lines) + "\n"

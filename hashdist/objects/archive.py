@@ -112,9 +112,9 @@ def _decompress(kind: str, file: BinaryIO) -> BinaryIO:
     if kind == "gz":
         stream: object = igzip.IGzipFile(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
     elif kind == "bz2":
-        stream = bz2.BZ2File(file)  # noqa: SIM115 - closed with the file below it
+        stream = bz2.BZ2File(file)
     elif kind == "xz":
-        stream = lzma.LZMAFile(file)
+        stream = lzma.LZMAFile(file)  # noqa: SIM115 - closed with the file below it
     elif kind == "zst":
         stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
     else:

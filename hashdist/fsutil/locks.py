@@ -30,13 +30,14 @@ def locked(
 ) -> Iterator[None]:
     """Hold the lock file `path`, exclusively or `shared`, while the block runs.
 
+    With a `purpose` the file names us to those who wait; without one its content is left alone.
     `waiting` is called once with the holder's words when the lock is not free at once. Raises `BusyError`
     after `timeout` seconds (None: never).
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         _acquire(fd, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, timeout, waiting)
-        if not shared:
+        if purpose and not shared:
             _write_holder(fd, purpose)
         yield
     finally:
@@ -89,7 +90,7 @@ def _try(fd: int, kind: int, path: str) -> bool:
 
 def _write_holder(fd: int, purpose: str) -> None:
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    words = f"{purpose or 'a command'} (host {os.uname().nodename}, pid {os.getpid()}, since {since})\n"
+    words = f"{purpose} (host {os.uname().nodename}, pid {os.getpid()}, since {since})\n"
     os.ftruncate(fd, 0)
     os.pwrite(fd, words.encode(), 0)
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _MAGIC = 262
+_CHUNK = 1 << 18
+#: Padding after the last file; tar itself writes at most a record of some kilobytes.
+_TRAILER = 64 << 20
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -102,7 +105,9 @@ def import_archive(
                 if kind == "zip":
                     _add_zip(importer, file)
                 else:
-                    _add_tar(importer, _decompress(kind, file))
+                    stream = _decompress(kind, file)
+                    _add_tar(importer, stream)
+                    _drain(stream)
                 return ImportedArchive(*importer.finish(strip=strip))
         except _BROKEN as error:
             raise BadArchiveError(f"archive '{label or path}' is broken: {error}") from error
@@ -119,12 +124,12 @@ def _decompress(kind: str, file: BinaryIO) -> BinaryIO:
         stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
     else:
         return file
-    return io.BufferedReader(stream, 1 << 18)  # type: ignore[type-var]
+    return io.BufferedReader(stream, _CHUNK)  # type: ignore[type-var]
 
 
 def _add_tar(importer: Importer, stream: BinaryIO) -> None:
     with tarfile.open(
-        fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape", bufsize=1 << 18
+        fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape", bufsize=_CHUNK
     ) as archive:
         for member in archive:
             path = _split(_tar_bytes(member.name))
@@ -143,6 +148,15 @@ def _add_tar(importer: Importer, stream: BinaryIO) -> None:
             else:
                 raise BadArchiveError(f"'{_show(path)}' is a device or a pipe")
             archive.members.clear()  # type: ignore[attr-defined]  # or tarfile keeps every header
+
+
+def _drain(stream: BinaryIO) -> None:
+    """Read what follows the last file: only at its end does a compressed stream tell whether it was whole."""
+    left = _TRAILER
+    while chunk := stream.read(_CHUNK):
+        left -= len(chunk)
+        if left < 0:
+            raise BadArchiveError(f"archive goes on for more than {_TRAILER} bytes after its end (limit: trailer)")
 
 
 def _add_member(importer: Importer, archive: tarfile.TarFile, member: tarfile.TarInfo, path: list[bytes]) -> None:

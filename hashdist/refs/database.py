@@ -226,6 +226,8 @@ class RefDatabase:
     def _append_log(self, name: str, old: str, new: str, reason: str) -> None:
         path = self._log_path(name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.isdir(path):
+            _remove_empty_directories(path)
         words = " ".join(reason.split())
         line = f"{old} {new} {self._identity} {int(self._clock())} +0000\t{words}\n"
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -235,12 +235,12 @@ def _response(url: str, network: Network, headers: dict[str, str]) -> Iterator[r
                 )
                 failure.__cause__ = error
                 continue
-            if response.status_code in _NOT_FOUND:
-                raise UrlNotFoundError(f"nothing at '{shown}' (status {response.status_code})")
-            if response.ok:
-                with response:
+            with response:
+                if response.status_code in _NOT_FOUND:
+                    raise UrlNotFoundError(f"nothing at '{shown}' (status {response.status_code})")
+                if response.ok:
                     yield response
-                return
+                    return
             failure = NetworkError(f"'{shown}' answered with status {response.status_code} {response.reason}")
             if response.status_code not in _TEMPORARY:
                 break

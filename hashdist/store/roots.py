@@ -25,7 +25,7 @@ def in_use(store: Store, specs: Iterable[SpecId]) -> Iterator[None]:
     with store.lock(shared=True, purpose="build"), open(path, "x", encoding="utf-8") as file:
         json.dump(document, file)
     try:
-        with locked(path, shared=True):
+        with locked(path):
             yield
     finally:
         with contextlib.suppress(FileNotFoundError):

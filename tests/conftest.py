@@ -124,4 +124,3 @@ def hdist(tmp_path: pathlib.Path) -> Callable[..., subprocess.CompletedProcess[s
         return done
 
     return run
-

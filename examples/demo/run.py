@@ -65,7 +65,12 @@ class Demo:
 
     def artifact(self, name: str) -> str:
         done = subprocess.run(
-            [HDIST, "artifact", "path", name], env=self.env, cwd=self.stack, check=True, stdout=subprocess.PIPE, text=True
+            [HDIST, "artifact", "path", name],
+            env=self.env,
+            cwd=self.stack,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         return done.stdout.strip()
 

@@ -35,12 +35,14 @@ def collect(store: Store, *, grace: int, progress: Progress = SILENT) -> GcPlan:
             sync_directory(store.git)
         moved = [_to_trash(store, victim) for victim in found.files]
         used_specs(store, drop_stale=True)
-        _collect_objects(store, found)
+    # what is in the trash goes before git writes anything, so that all of this works on a full disk
     with progress.task("deleting", len(moved), "item") as task:
         for path in moved:
             remove_tree(path)
             task.advance()
     _remove_empty_parents(store, found)
+    with store.lock(shared=False, purpose="gc"):
+        _collect_objects(store, found)
     return found
 
 

@@ -128,9 +128,7 @@ def _decompress(kind: str, file: BinaryIO) -> BinaryIO:
 
 
 def _add_tar(importer: Importer, stream: BinaryIO) -> None:
-    with tarfile.open(
-        fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape", bufsize=_CHUNK
-    ) as archive:
+    with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape", bufsize=_CHUNK) as archive:
         for member in archive:
             path = _split(_tar_bytes(member.name))
             if member.isdir():

@@ -50,7 +50,7 @@ def _start(refs: RefDatabase, objects: Callable[[], ObjectDatabase], ref: str | 
     if ref is not None:
         commit = refs.get(ref)
         if commit is None:
-            branch = refs.symbolic(ref)
+            branch = refs.symbolic(ref) or (ref if ref.startswith(names.HEADS) else None)
             words = f"profile '{names.short_name(branch)}' has no commits yet" if branch else f"no '{ref}'"
             raise RevisionNotFoundError(words, hint="hdist commit stack.toml -m MESSAGE")
         return commit

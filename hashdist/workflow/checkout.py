@@ -37,7 +37,7 @@ def choose(session: Session, checkout: Checkout, revision: str | None) -> Target
         branch = refs.symbolic(checkout.head) or refs.symbolic("HEAD")
         if branch is None:
             raise NotFoundError("this checkout follows no profile", hint="hdist checkout PROFILE")
-        return Target(find(session.store, branch), branch)
+        return Target(find(session.store, None, head=branch), branch)
     ref = refs.find(revision)
     commit = find(session.store, revision)
     return Target(commit, ref if ref and ref.startswith(names.HEADS) else None)

@@ -52,9 +52,9 @@ def read_profile(objects: ObjectDatabase, id: CommitId) -> Profile:
     return Profile(commit, text, Lock.decode(found.pop(LOCK)), found)
 
 
-def find(store: Store, revision: str | None) -> CommitId:
-    """The commit that a revision means; None means HEAD."""
-    return resolve(store.refs, lambda: store.objects, revision or "HEAD")
+def find(store: Store, revision: str | None, *, head: str = "HEAD") -> CommitId:
+    """The commit that a revision means; None means HEAD, which stands for the ref `head`."""
+    return resolve(store.refs, lambda: store.objects, revision or "HEAD", head=head)
 
 
 def head_branch(store: Store) -> str:

@@ -37,7 +37,9 @@ def test_refused_values(value):
         canonical.dumps(value)
 
 
-@pytest.mark.parametrize("data", [b'{"b":1,"a":2}\n', b"{}", b'{"a": 1}\n', b"[1,]\n", b'"\\u0061"\n', b"1.0\n", b"[" * 9999])
+@pytest.mark.parametrize(
+    "data", [b'{"b":1,"a":2}\n', b"{}", b'{"a": 1}\n', b"[1,]\n", b'"\\u0061"\n', b"1.0\n", b"[" * 9999]
+)
 def test_refused_bytes(data):
     """Bytes that are not the canonical form are not read."""
     with pytest.raises(canonical.NotCanonicalError):
@@ -46,6 +48,8 @@ def test_refused_bytes(data):
 
 def test_golden_vectors():
     """The encoding never changes: these bytes were written once and for all."""
-    for line in (pathlib.Path(__file__).parent.parent / "vectors/canonical.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (
+        (pathlib.Path(__file__).parent.parent / "vectors/canonical.jsonl").read_text(encoding="utf-8").splitlines()
+    ):
         vector = json.loads(line)
         assert canonical.dumps(vector["value"]) == vector["bytes"].encode()

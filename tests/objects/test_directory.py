@@ -68,11 +68,16 @@ def test_same_id_as_git(store, tmp_path, git):
     env = {**os.environ, "GIT_DIR": str(tmp_path / "g"), "GIT_WORK_TREE": str(source)}
     subprocess.run(["git", "init", "-q"], env=env, check=True)
     subprocess.run(["git", "add", "-A", "."], env=env, cwd=source, check=True)
-    assert subprocess.run(["git", "write-tree"], env=env, capture_output=True, text=True, check=True).stdout.strip() == tree
+    assert (
+        subprocess.run(["git", "write-tree"], env=env, capture_output=True, text=True, check=True).stdout.strip()
+        == tree
+    )
     for pack in os.listdir(os.path.join(store.git, "objects/pack")):
         if pack.endswith(".pack"):
             git("verify-pack", f"objects/pack/{pack}")
-    assert len([name for name in os.listdir(os.path.join(store.git, "objects")) if len(name) == 2]) == 0, "no loose objects"
+    assert len([name for name in os.listdir(os.path.join(store.git, "objects")) if len(name) == 2]) == 0, (
+        "no loose objects"
+    )
 
 
 def test_dot_git_is_left_out_of_directories(store, tmp_path):

@@ -19,7 +19,12 @@ ID = "0123456789abcdef0123456789abcdef01234567"
 
 
 def lz4(**changes):
-    fields = {"commands": ("make",), "env": {"CFLAGS": "-O2"}, "sources": {".": SourceId(ID)}, "inputs": {"gcc": SpecId(ID)}}
+    fields = {
+        "commands": ("make",),
+        "env": {"CFLAGS": "-O2"},
+        "sources": {".": SourceId(ID)},
+        "inputs": {"gcc": SpecId(ID)},
+    }
     return Spec("lz4", "1.9", LINUX, runner=1, **{**fields, **changes})
 
 
@@ -30,7 +35,10 @@ def test_golden_id():
 
 def test_written_id_is_computed_id(store):
     """The id computed without a database is the tree's, and what is read back is equal."""
-    for spec in (lz4(files={"a.patch": b"x"}), Spec("gcc", "12", LINUX, host=HostPart("toolchain", "content", {}), manifest=b"m\n")):
+    for spec in (
+        lz4(files={"a.patch": b"x"}),
+        Spec("gcc", "12", LINUX, host=HostPart("toolchain", "content", {}), manifest=b"m\n"),
+    ):
         assert spec.write(store.objects) == spec.id
         assert read_spec(store.objects, spec.id) == spec
 
@@ -49,7 +57,12 @@ def test_written_id_is_computed_id(store):
 )
 def test_every_part_counts(changes):
     """Change any part of a spec and it is another one."""
-    fields = {"commands": ("make",), "env": {"CFLAGS": "-O2"}, "sources": {".": SourceId(ID)}, "inputs": {"gcc": SpecId(ID)}}
+    fields = {
+        "commands": ("make",),
+        "env": {"CFLAGS": "-O2"},
+        "sources": {".": SourceId(ID)},
+        "inputs": {"gcc": SpecId(ID)},
+    }
     fields = {"name": "lz4", "version": "1.9", "platform": LINUX, "runner": 1, **fields, **changes}
     assert Spec(**fields).id != lz4().id
 
@@ -67,7 +80,14 @@ def test_bad_documents():
     """Unknown keys, missing keys and wrong types in a build.json are refused."""
     good = lz4().to_json()
     assert from_json(good, files={}) == lz4()
-    for bad in ({**good, "x": 1}, {**good, "format": 2}, {**good, "env": {"a": 1}}, {**good, "commands": [1]}, [], {"format": 1}):
+    for bad in (
+        {**good, "x": 1},
+        {**good, "format": 2},
+        {**good, "env": {"a": 1}},
+        {**good, "commands": [1]},
+        [],
+        {"format": 1},
+    ):
         with pytest.raises(InvalidSpecError):
             from_json(bad, files={})
 
@@ -89,7 +109,16 @@ def test_layouts():
     assert Layout().path(artifact) == "numpy/1_1.7/0123456789ab"
     assert Layout("{hash:20}-{name}").path(artifact) == "0123456789abcdef0123-numpy"
     assert Layout("{hash}").depth == 1
-    for bad in ("{name}", "{hash:8}", "../{hash}", "/{hash}", "{name}//{hash}", "{foo}{hash}", "{hash:41}", "a b{hash}"):
+    for bad in (
+        "{name}",
+        "{hash:8}",
+        "../{hash}",
+        "/{hash}",
+        "{name}//{hash}",
+        "{foo}{hash}",
+        "{hash:41}",
+        "a b{hash}",
+    ):
         with pytest.raises(InvalidError):
             Layout(bad)
 
@@ -98,7 +127,8 @@ def test_layouts():
 def test_manifest_round_trip(pairs):
     """Any name and any target survive a manifest, a line each."""
     entries = [
-        ManifestEntry(path, Mode.SYMLINK if target is not None else Mode.FILE, 3, "0" * 64, target) for path, target in pairs
+        ManifestEntry(path, Mode.SYMLINK if target is not None else Mode.FILE, 3, "0" * 64, target)
+        for path, target in pairs
     ]
     data = manifest.encode(entries)
     assert sorted(manifest.decode(data), key=lambda entry: entry.path) == sorted(entries, key=lambda entry: entry.path)

@@ -39,11 +39,18 @@ def test_we_read_what_git_writes(store, commits, git):
     git("symbolic-ref", "refs/heads/alias", "refs/heads/b1")
     git("tag", "-a", "-m", "annotated", "t", commits[2])
     found = store.refs.all("refs/heads/")
-    assert found == {"refs/heads/alias": commits[1], **{f"refs/heads/b{n}": c for n, c in enumerate([commits[3], *commits[1:]])}}
+    assert found == {
+        "refs/heads/alias": commits[1],
+        **{f"refs/heads/b{n}": c for n, c in enumerate([commits[3], *commits[1:]])},
+    }
     with store.refs.transaction("bye") as transaction:
         transaction.delete("refs/heads/b0", old=commits[3])
         transaction.delete("refs/heads/b2", old=commits[2])
-    assert git("for-each-ref", "--format=%(refname)", "refs/heads").split() == ["refs/heads/alias", "refs/heads/b1", "refs/heads/b3"]
+    assert git("for-each-ref", "--format=%(refname)", "refs/heads").split() == [
+        "refs/heads/alias",
+        "refs/heads/b1",
+        "refs/heads/b3",
+    ]
 
 
 def test_compare_and_swap(store, commits):
@@ -87,7 +94,9 @@ def test_a_lock_file_left_by_a_crash(store, commits):
     assert not os.path.exists(os.path.join(store.git, "refs/heads/a.lock"))
 
 
-@pytest.mark.parametrize("name", ["", "a..b", "a b", "a~1", "x.lock", "a//b", "/a", "a/", ".a", "a/.b", "@", "a@{1}", "é" * 200, "a\tb"])
+@pytest.mark.parametrize(
+    "name", ["", "a..b", "a b", "a~1", "x.lock", "a//b", "/a", "a/", ".a", "a/.b", "@", "a@{1}", "é" * 200, "a\tb"]
+)
 def test_bad_names(store, commits, name):
     """Names that git refuses are refused."""
     with pytest.raises(InvalidError):

@@ -20,7 +20,23 @@ def history(store):
     return made
 
 
-REVISIONS = ["main", "HEAD", "@", "main~1", "main~2", "main^", "main^^", "merged^2", "merged^1~2", "main^0", "v1", "refs/heads/main", "heads/main", "main@{1}", "main@{0}"]
+REVISIONS = [
+    "main",
+    "HEAD",
+    "@",
+    "main~1",
+    "main~2",
+    "main^",
+    "main^^",
+    "merged^2",
+    "merged^1~2",
+    "main^0",
+    "v1",
+    "refs/heads/main",
+    "heads/main",
+    "main@{1}",
+    "main@{0}",
+]
 
 
 @pytest.mark.parametrize("text", REVISIONS)

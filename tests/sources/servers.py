@@ -19,7 +19,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
         else:
             self.send_response(200)
-            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json" if page.startswith(b"{") else "text/html")
+            self.send_header(
+                "Content-Type", "application/vnd.pypi.simple.v1+json" if page.startswith(b"{") else "text/html"
+            )
             self.send_header("Content-Length", str(len(page)))
             self.end_headers()
             self.wfile.write(page)

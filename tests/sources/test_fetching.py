@@ -172,7 +172,9 @@ def wheel(name, version, tag="py3-none-any"):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as made:
         made.writestr(f"{name}.py", f"version = {version!r}\n")
-        made.writestr(f"{name}-{version}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        made.writestr(
+            f"{name}-{version}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
     return f"{name}-{version}-{tag}.whl", out.getvalue()
 
 
@@ -182,7 +184,11 @@ def index(tmp_path):
     folder = tmp_path / "index/simple/my-pkg"
     folder.mkdir(parents=True)
     lines = []
-    for name, data in (wheel("my_pkg", "1.0"), wheel("my_pkg", "1.0", "cp311-cp311-linux_x86_64"), ("my_pkg-1.0.tar.gz", archive(a="1"))):
+    for name, data in (
+        wheel("my_pkg", "1.0"),
+        wheel("my_pkg", "1.0", "cp311-cp311-linux_x86_64"),
+        ("my_pkg-1.0.tar.gz", archive(a="1")),
+    ):
         (folder / name).write_bytes(data)
         lines.append(f'<a href="{name}#sha256={sha256(data)}">{name}</a>')
     (folder / "index.html").write_text("\n".join(lines))

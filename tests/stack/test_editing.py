@@ -27,7 +27,15 @@ def test_set_keeps_comments():
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("-O3", "-O3"), ("1.10", "1.10"), ("true", True), ('["a", "b"]', ["a", "b"]), ('"true"', "true"), ("{ a = 1 }", {"a": 1}), ("", "")],
+    [
+        ("-O3", "-O3"),
+        ("1.10", "1.10"),
+        ("true", True),
+        ('["a", "b"]', ["a", "b"]),
+        ('"true"', "true"),
+        ("{ a = 1 }", {"a": 1}),
+        ("", ""),
+    ],
 )
 def test_values(value, expected):
     """A value is text unless it is clearly TOML."""
@@ -63,7 +71,11 @@ def test_add_and_remove():
     """A package is added at the end, once, and removed with its comment lines kept elsewhere."""
     added = add_package(TEXT, "numpy", {"version": "2", "source": {"pypi": "numpy"}, "inputs": [], "builder": "wheel"})
     assert added.startswith(TEXT.rstrip("\n"))
-    assert tomllib.loads(added)["packages"]["numpy"] == {"version": "2", "source": {"pypi": "numpy"}, "builder": "wheel"}
+    assert tomllib.loads(added)["packages"]["numpy"] == {
+        "version": "2",
+        "source": {"pypi": "numpy"},
+        "builder": "wheel",
+    }
     with pytest.raises(InvalidError):
         add_package(added, "numpy", {})
     assert "numpy" not in remove_package(added, "numpy")

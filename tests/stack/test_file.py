@@ -71,23 +71,32 @@ def test_good():
         (package('""'), ["1: packages.: bad package name '': it is empty"]),
         (package("x" * 300), ["1: packages.xxx"]),
         (package("a", inputs='["b"]'), ["4: packages.a.inputs: no package or host entry 'b'"]),
-        (package("a", requires='["b", "c"]'), ["4: packages.a.requires: no package or host entry 'b'", "4: packages.a.requires: no"]),
-        (package("a", inputs='["b"]') + package("b", inputs='["a"]'), ["1: packages.a: needs itself to be built: a → b → a"]),
+        (
+            package("a", requires='["b", "c"]'),
+            ["4: packages.a.requires: no package or host entry 'b'", "4: packages.a.requires: no"],
+        ),
+        (
+            package("a", inputs='["b"]') + package("b", inputs='["a"]'),
+            ["1: packages.a: needs itself to be built: a → b → a"],
+        ),
         (package("a", inputs='["b"]') + package("b", requires='["a"]'), ["needs itself"]),
         (package("a", env='{ PATH = "/x" }'), ["4: packages.a.env.PATH: is set by the build"]),
         (package("a", env='{ LD_PRELOAD = "/x" }'), ["env.LD_PRELOAD"]),
         (package("a", env='{ "A B" = "/x" }'), ["is not the name of a variable"]),
-        (package("a", env='{ CFLAGS = "-march=native" }'), ["cpu = \"native\""]),
+        (package("a", env='{ CFLAGS = "-march=native" }'), ['cpu = "native"']),
         (package("a", builder='"nope"'), ["no preset 'nope'", "x"][:1]),
         (package("a", builder='"make"'), ["needs a source"]),
-        (package("a", builder='"wheel"', source='{ pypi = "a" }', env='{ CFLAGS = "-O3" }'), ["a wheel compiles nothing"]),
+        (
+            package("a", builder='"wheel"', source='{ pypi = "a" }', env='{ CFLAGS = "-O3" }'),
+            ["a wheel compiles nothing"],
+        ),
         (package("a", source='{ url = "ftp://x" }'), ["4: packages.a.source: url: 'ftp://x' is neither"]),
         (package("a", patches='["../x.patch"]'), ["not a plain path"]),
         (package("a", patches='["a/x.patch", "b/x.patch"]'), ["one file name"]),
         (package("a", bogus="1"), ["4: packages.a.bogus: unknown key"]),
         (package("a", build_only='"yes"'), ["4: packages.a.build-only: must be true or false"]),
         ('[host]\ngcc = "gcc"\n', ["2: host.gcc: unknown finder 'gcc'"]),
-        ('[host]\ngcc = []\n', ["2: host.gcc: needs a finder"]),
+        ("[host]\ngcc = []\n", ["2: host.gcc: needs a finder"]),
         ('[host]\ngcc = { find = "path:gcc", identity = "x" }\n', ["2: host.gcc.identity: must be one of"]),
         ('[host]\na = "path:a"\n' + package("a"), ["also the name of a host entry"]),
         ("packages = 1\n", ["1: packages: must be a table"]),
@@ -128,13 +137,40 @@ def test_positions():
     """The line of a key is found in headers, dotted keys, inline tables and below comments."""
     text = '# c\n\na.b.c = 1 # x\n\n[t]\n\n  k = [\n  1,\n]\nz = { y = 1, x = 2 }\n[[u]]\nv=1\n[t.s."q.r"]\nw = """\n\n"""\nx = 1\n'
     lines = key_lines(text)
-    expected = {("a", "b", "c"): 3, ("t",): 5, ("t", "k"): 7, ("t", "z"): 10, ("t", "z", "x"): 10, ("t", "s", "q.r"): 13, ("t", "s", "q.r", "w"): 14, ("t", "s", "q.r", "x"): 17}
+    expected = {
+        ("a", "b", "c"): 3,
+        ("t",): 5,
+        ("t", "k"): 7,
+        ("t", "z"): 10,
+        ("t", "z", "x"): 10,
+        ("t", "s", "q.r"): 13,
+        ("t", "s", "q.r", "w"): 14,
+        ("t", "s", "q.r", "x"): 17,
+    }
     assert {key: lines.get(key) for key in expected} == expected
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text("ab./ -=1", max_size=5)
-KEYS = st.sampled_from(["packages", "host", "defaults", "env", "a", "b", "version", "source", "url", "inputs", "builder", "commands", "base"])
-TABLES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12)
+KEYS = st.sampled_from(
+    [
+        "packages",
+        "host",
+        "defaults",
+        "env",
+        "a",
+        "b",
+        "version",
+        "source",
+        "url",
+        "inputs",
+        "builder",
+        "commands",
+        "base",
+    ]
+)
+TABLES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
+)
 
 
 @given(st.dictionaries(KEYS, TABLES))

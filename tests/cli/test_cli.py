@@ -1,0 +1,311 @@
+"""Every command from end to end, with its exit codes, JSON and errors."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from support import package
+
+from hashdist.cli.table import COMMANDS, SUMMARIES
+
+STACK = package("a") + package("b", inputs='["a"]')
+
+
+@pytest.fixture
+def stack(write):
+    return write("stack.toml", STACK)
+
+
+def test_the_main_job(hdist, stack, tmp_path):
+    """From a stack file to a checkout, a change, and back, as the README tells it."""
+    commit = hdist("commit", "stack.toml", "-m", "first").stdout.strip()
+    assert len(commit) == 40
+    assert "to build" in hdist("checkout", expect=3).stderr
+    assert "main@" in hdist("checkout", "--build", "main").stderr
+    assert (tmp_path / "store/current/share/a").read_text() == "a\n"
+    assert "nothing to do" in hdist("build").stderr
+    hdist("checkout", "-b", "exp")
+    assert "not checked out" in hdist("set", "packages.a.env.X=1").stderr
+    hdist("checkout", "--build")
+    assert [line.split(" ", 1)[1] for line in hdist("log", "exp", "--oneline").stdout.splitlines()] == [
+        "set packages.a.env.X=1",
+        "first",
+    ]
+    assert hdist("diff", "main", "exp").stdout == "~ a\n    env X: (none) → 1\n1 more only because of their inputs: b\n"
+    hdist("checkout", "main")
+    assert "undo: hdist branch exp" in hdist("branch", "-D", "exp").stderr
+    assert "died less than" in hdist("gc", "-n").stdout
+    assert "would be deleted" in hdist("gc", "-n", "--now").stdout
+    assert " deleted" in hdist("gc", "--now").stdout
+    assert hdist("du").stdout.startswith("main")
+
+
+def test_edits(hdist, stack):
+    """add, remove, set, unset, edit and update each make a commit on the profile that HEAD names."""
+    hdist("commit", "-m", "first")
+    hdist("add", "c==2.0", "--run", "mkdir -p $PREFIX; echo c > $PREFIX/c", "--path", "stack.toml", "--input", "a")
+    hdist("set", "packages.c.env.X=1")
+    hdist("unset", "packages.c.env.X")
+    hdist("edit", env={"EDITOR": "sed -i s/2.0/3.0/", "VISUAL": ""})
+    hdist("remove", "b")
+    subjects = [line[13:] for line in hdist("log", "--oneline").stdout.splitlines()]
+    assert subjects == [
+        "remove b",
+        "edit the stack",
+        "unset packages.c.env.X",
+        "set packages.c.env.X=1",
+        "add c 2.0",
+        "first",
+    ]
+    assert 'version = "3.0"' in hdist("show", "HEAD:stack.toml").stdout
+    assert "nothing changed" in hdist("update", expect=1).stderr
+    assert "nothing changed" in hdist("update", "--host", expect=1).stderr
+    assert "no package" in hdist("remove", "zzz", expect=3).stderr
+    assert "nothing was changed" in hdist("edit", expect=1, env={"EDITOR": "true", "VISUAL": ""}).stderr
+
+
+def test_reading_commands_speak_json(hdist, stack):
+    """Each command that reads prints one document of version 1, also for an error."""
+    hdist("commit", "-m", "first")
+    hdist("build")
+    for words in (
+        ["status"],
+        ["list"],
+        ["log"],
+        ["show"],
+        ["show", "HEAD:a"],
+        ["diff"],
+        ["branch"],
+        ["tag"],
+        ["source", "list"],
+        ["artifact", "list"],
+        ["artifact", "show", "a"],
+        ["gc", "-n"],
+        ["du"],
+        ["doctor"],
+    ):
+        document = json.loads(hdist(*words, "--json").stdout)
+        assert document["version"] == 1, words
+    error = json.loads(hdist("log", "nope", "--json", expect=3).stdout)["error"]
+    assert set(error) == {"code", "message", "hint"}
+    packages = json.loads(hdist("list", "--json").stdout)["packages"]
+    assert [(one["name"], one["built"]) for one in packages] == [("a", True), ("b", True), ("base", True)]
+
+
+def test_sources(hdist, write, tmp_path):
+    """A source is added, listed, and written out again; an absent one is exit 3."""
+    write("src/run", "#!/bin/sh\n")
+    os.chmod(write("src/run", "x"), 0o755)
+    id = hdist("source", "add", "src").stdout.strip()
+    assert hdist("hash-source", "src").stdout.strip() == id
+    assert hdist("source", "list").stdout.split() == [id]
+    hdist("source", "get", f"swh:1:dir:{id}", "--to", "out")
+    assert os.access(tmp_path / "work/out/run", os.X_OK)
+    assert "already" in hdist("source", "get", id, "--to", "out", expect=4).stderr
+    hdist("source", "get", "0" * 40, "--to", "x", expect=3)
+    hdist("source", "get", "zzz", "--to", "x", expect=1)
+    assert "no file or directory" in hdist("source", "add", "nowhere", expect=3).stderr
+
+
+def test_artifacts(hdist, stack, tmp_path):
+    """An artifact is found by name and by id; its path and log are printed."""
+    hdist("commit", "-m", "first")
+    hdist("artifact", "path", "a", expect=3)
+    hdist("build", "-j", "2")
+    path = hdist("artifact", "path", "a").stdout.strip()
+    assert path.startswith(str(tmp_path / "store/artifacts/a/1/"))
+    full = next(line for line in hdist("artifact", "list").stdout.splitlines() if line.startswith("a/"))
+    assert hdist("artifact-path", full).stdout.strip() == path
+    assert hdist("artifact", "path", full).stdout.strip() == path
+    assert "echo a" in hdist("artifact", "log", "a").stdout
+    assert path in hdist("artifact", "show", "a").stdout
+    prefix = hdist("make-prefix", full).stdout.strip()
+    assert os.path.exists(f"{prefix}/share/a")
+    missing = full[:-40] + "0" * 40
+    hdist("make-prefix", missing, expect=3)
+    hdist("artifact-path", missing, expect=3)
+
+
+def test_plumbing(hdist, stack, write):
+    """Ids go out alone on their lines, and a spec's document gives its id back."""
+    commit = hdist("commit", "-m", "first").stdout.strip()
+    assert hdist("rev-parse", "HEAD", "main", commit[:8]).stdout.split() == [commit] * 3
+    spec = json.loads(hdist("list", "--json").stdout)["packages"][0]["spec"]
+    document = hdist("cat-spec", spec).stdout
+    write("spec.json", json.dumps(json.loads(document), indent=3))
+    assert hdist("hash-spec", "spec.json").stdout.strip() == spec
+    assert hdist("hash-spec", "-", stdin=document).stdout.strip() == spec
+    hdist("hash-spec", "stack.toml", expect=1)
+
+
+def test_builds_of_files_and_plans(hdist, stack, write):
+    """A stack file that is not recorded can be built; -n only tells; a failure is exit 5."""
+    assert "not recorded" in hdist("build", "stack.toml").stderr
+    hdist("commit", "-m", "first")
+    assert "0 of 2 to build" in hdist("build", "-n").stderr
+    write("bad.toml", package("bad", "exit 3"))
+    done = hdist("build", "bad.toml", expect=5)
+    assert "status 3" in done.stderr and "build.sh" in done.stderr
+
+
+def test_tags_and_branches(hdist, stack):
+    """Profiles and tags are listed, made and deleted, each telling how to undo it."""
+    hdist("commit", "-m", "first")
+    for what in ("branch", "tag"):
+        assert f"undo: hdist {what} -d x" in hdist(what, "x").stderr
+        assert "x " in hdist(what).stdout
+        hdist(what, "x", expect=4)
+        assert f"undo: hdist {what} x" in hdist(what, "-d", "x").stderr
+        hdist(what, "-d", "x", expect=3)
+        hdist(what, "a..b", expect=1)
+    hdist("branch", "-D", "main", expect=4)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["frobnicate"], 2, "no command 'frobnicate'"),
+        (["comit"], 2, "did you mean 'hdist commit'"),
+        (["commit", "--frob"], 2, "No such option"),
+        (["commit"], 2, "--message"),
+        (["set", "novalue"], 2, "KEY=VALUE"),
+        (["add", "x"], 2, "NAME==VERSION"),
+        (["checkout", "nope"], 3, "no profile, tag or commit named 'nope'"),
+        (["checkout"], 3, "no commits yet"),
+        (["log"], 3, "no commits yet"),
+        (["commit", "nowhere.toml", "-m", "x"], 3, "no stack file"),
+        (["commit", ".", "-m", "x"], 1, "is a directory"),
+        (["artifact", "path", "x"], 3, "no artifact"),
+        (["build", "nowhere.toml"], 3, "no stack file"),
+        (["--store", "/nonexistent/x", "log"], 3, "no store at"),
+        (["branch", "-D"], 2, "name the profile"),
+    ],
+)
+def test_errors(hdist, words, code, text):
+    """One clear line with the right exit code; nothing on stdout."""
+    done = hdist(*words, expect=code)
+    assert text in done.stderr
+    assert done.stdout == ""
+
+
+def test_bad_stack_leaves_the_store_alone(hdist, write, tmp_path):
+    """All faults of a file are told with their lines, and nothing is recorded."""
+    write("stack.toml", package("a", bogus="1") + package('"../x"'))
+    done = hdist("commit", "-m", "x", expect=1)
+    assert (
+        done.stderr.splitlines()[0]
+        == "hdist: stack.toml:4: packages.a.bogus: unknown key (known: base, build-only, builder, commands, cpu, description, env, inputs, options, patches, requires, source, sources, version)"
+    )
+    assert len(done.stderr.splitlines()) == 2
+    assert not (tmp_path / "store/git/refs/heads/main").exists()
+
+
+def test_checkout_elsewhere(hdist, stack, tmp_path):
+    """--to makes a link at a path; a real directory there is left alone."""
+    hdist("commit", "-m", "first")
+    hdist("checkout", "--build", "main", "--to", "tools")
+    assert (tmp_path / "work/tools/share/a").read_text() == "a\n"
+    (tmp_path / "work/dir").mkdir()
+    assert "not a checkout" in hdist("checkout", "main", "--to", "dir", expect=4).stderr
+    assert "commit  " not in hdist("status", "--to", "tools").stdout
+
+
+def test_detached(hdist, stack):
+    """A tag is checked out without following it; edits then ask for a profile."""
+    hdist("commit", "-m", "first")
+    hdist("checkout", "--build")
+    hdist("tag", "v1")
+    hdist("checkout", "v1")
+    assert "(none)" in hdist("status").stdout
+    assert "not on a profile" in hdist("set", "a=1", expect=3).stderr
+    hdist("checkout", "main")
+
+
+def test_the_default_store_makes_itself(stack, tmp_path):
+    """Without HDIST_STORE the first thing that writes makes ~/.hashdist; a store that was named is not made."""
+    env = {name: value for name, value in os.environ.items() if name != "HDIST_STORE"}
+
+    def run(*words):
+        return subprocess.run(
+            [sys.executable, "-m", "hashdist.cli", *words],
+            cwd=tmp_path / "work",
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+
+    assert run("log").returncode == 3
+    assert not (tmp_path / "home/.hashdist").exists()
+    assert run("commit", "-m", "x").returncode == 0
+    assert (tmp_path / "home/.hashdist/format").read_text() == "1\n"
+    assert run("--store", "other", "commit", "-m", "x").returncode == 3
+
+
+def test_quick_commands_load_little(hdist, stack, tmp_path):
+    """--help and a checkout between existing prefixes load neither pygit2 nor tqdm, nor click."""
+    hdist("commit", "-m", "first")
+    hdist("checkout", "--build")
+    hdist("branch", "other")
+    for words in (["--help"], ["checkout", "other"], ["checkout", "main"]):
+        code = f"import sys; from hashdist.cli.main import main; assert main({words!r}) == 0; print(*sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "HDIST_STORE": str(tmp_path / "store")},
+        )
+        loaded = set(done.stdout.splitlines()[-1].split())
+        assert not loaded & {"pygit2", "tqdm", "click", "dataclasses", "requests"}, words
+    assert hdist("branch").stdout.startswith("* main")
+
+
+def test_new_and_doctor_and_completion(hdist, tmp_path):
+    """A starter is written once; doctor looks around; completion knows all commands."""
+    hdist("new")
+    assert (tmp_path / "work/stack.toml").exists()
+    hdist("new", expect=4)
+    assert "patchelf" in hdist("doctor").stdout
+    for shell in ("bash", "zsh", "fish"):
+        assert all(name in hdist("completion", shell).stdout for name in SUMMARIES)
+    bash = hdist("completion", "bash").stdout
+    subprocess.run(["bash", "-n"], input=bash, text=True, check=True)
+
+
+def test_init(hdist, tmp_path):
+    """A store of another pattern is made once; a bad pattern makes none."""
+    hdist("--store", "s", "init", "--pattern", "{hash:20}")
+    assert "already" in hdist("--store", "s", "init").stderr
+    assert "must hold" in hdist("--store", "t", "init", "--pattern", "{name}", expect=1).stderr
+    assert not (tmp_path / "work/t").exists()
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_every_command_has_help(hdist, name):
+    """Each command of the table explains itself."""
+    assert "--help" in hdist(name, "--help").stdout
+
+
+def test_the_table():
+    """Every command of the contract so far is in the table, and every module of commands too."""
+    folder = os.path.join(os.path.dirname(sys.modules["hashdist.cli.table"].__file__), "commands")
+    modules = {
+        name[:-3].replace("_", "-") for name in os.listdir(folder) if name.endswith(".py") and name != "__init__.py"
+    }
+    assert modules == set(SUMMARIES)
+    assert sum(map(len, COMMANDS.values())) == len(SUMMARIES)
+
+
+def test_closed_stdout(hdist, stack, tmp_path):
+    """A reader that goes away ends the command without a word."""
+    hdist("commit", "-m", "first")
+    done = subprocess.run(
+        f"{sys.executable} -m hashdist.cli log | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HDIST_STORE": str(tmp_path / "store")},
+    )
+    assert done.stderr == ""

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"hdist {__version__}\n")
         return 0
     try:
-        if quick.checkout(arguments, os.environ):
+        if quick.answer(arguments, os.environ):
             return 0
         return _dispatch(arguments)
     except HashdistError as error:

@@ -1,7 +1,8 @@
-"""The command people run all day, ``hdist checkout NAME`` between prefixes that exist, before click is loaded.
+"""The commands people run all day, answered before click is loaded.
 
-It makes the same library calls as the full command and prints the same words; whatever it cannot settle by
-refs and the index alone it leaves to that.
+``hdist checkout NAME`` between prefixes that exist, and ``hdist build`` with nothing to do, make the same
+library calls as the full commands and print the same words; whatever cannot be settled by refs and the index
+alone is left to those.
 """
 
 from __future__ import annotations
@@ -17,30 +18,57 @@ from .identity import quick_identity, store_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hashdist.store.store import Store
 
-def checkout(arguments: list[str], env: Mapping[str, str]) -> bool:
-    """Do it and return True; or return False with nothing done."""
-    from hashdist.checkout.switch import Checkout, known_prefix  # noqa: PLC0415 - no other command needs it this early
-    from hashdist.store.store import Store  # noqa: PLC0415
 
-    if len(arguments) != 2 or arguments[0] != "checkout" or arguments[1].startswith("-"):  # noqa: PLR2004
+def answer(arguments: list[str], env: Mapping[str, str]) -> bool:
+    """Do the whole command and return True; or return False with nothing done."""
+    words = [word for word in arguments[1:] if not word.startswith("-")]
+    if arguments[0] not in {"checkout", "build"} or len(words) != len(arguments) - 1 or len(words) > 1:
         return False
     path = store_path(None, env)
     if not os.path.exists(os.path.join(path, "format")):
         return False
+    from hashdist.store.store import Store  # noqa: PLC0415 - no other command needs it this early
+
     store = Store.open(path, identity=quick_identity(env))
-    ref = store.refs.find(arguments[1])
+    if arguments[0] == "build":
+        return _build(store, words[0] if words else "HEAD")
+    return bool(words) and _checkout(store, words[0])
+
+
+def _checkout(store: Store, name: str) -> bool:
+    from hashdist.checkout.switch import Checkout, known_prefix  # noqa: PLC0415 - see above
+
+    ref = store.refs.find(name)
     commit = store.refs.get(ref) if ref and ref != "HEAD" else None
     prefix = known_prefix(store, commit) if commit else None
     if ref is None or commit is None or prefix is None:
         return False
     branch = ref if ref.startswith(names.HEADS) else None
     place = Checkout(store)
-    place.switch(commit, prefix, branch=branch, reason=f"checkout: {arguments[1]}")
-    sys.stderr.write(switched(arguments[1] if branch else None, commit, place.path))
+    place.switch(commit, prefix, branch=branch, reason=f"checkout: {name}")
+    sys.stderr.write(switched(name if branch else None, commit, place.path))
+    return True
+
+
+def _build(store: Store, name: str) -> bool:
+    from hashdist.build.nothing import all_sealed  # noqa: PLC0415 - see above
+
+    ref = store.refs.find(name) if not name.endswith(".toml") and not os.path.isfile(name) else None
+    commit = store.refs.get(ref) if ref else None
+    total = all_sealed(store, commit) if commit else None
+    if total is None:
+        return False
+    sys.stderr.write(nothing_to_do(total))
     return True
 
 
 def switched(branch: str | None, commit: str, path: str) -> str:
     """What is said after a switch."""
     return f"{path} is at {f'{branch}@' if branch else ''}{commit[:12]}\n"
+
+
+def nothing_to_do(total: int) -> str:
+    """What is said when all is built."""
+    return f"nothing to do: all {total} are built\n"

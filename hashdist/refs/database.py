@@ -59,6 +59,8 @@ class RefDatabase:
         self._durable = durable
         self._before_move = before_move
         self._waiting = waiting
+        self._packed_key: tuple[int, int, int] | None = None
+        self._packed_refs: dict[str, CommitId] = {}
 
     def get(self, name: str) -> CommitId | None:
         """The commit that a ref leads to, through symbolic refs; None if there is none."""
@@ -167,8 +169,13 @@ class RefDatabase:
                     yield os.path.relpath(entry.path, self.path)
 
     def _packed(self) -> dict[str, CommitId]:
+        """The refs in ``packed-refs``, which is replaced as a whole: the same inode and time, the same content."""
         try:
             with open(os.path.join(self.path, "packed-refs"), encoding="utf-8") as file:
+                status = os.fstat(file.fileno())
+                key = (status.st_ino, status.st_mtime_ns, status.st_size)
+                if key == self._packed_key:
+                    return self._packed_refs
                 text = file.read()
         except FileNotFoundError:
             return {}
@@ -179,6 +186,7 @@ class RefDatabase:
             if line and line[0] not in "#^":
                 id, _, name = line.partition(" ")
                 found[name] = self._id(name, id)
+        self._packed_key, self._packed_refs = key, found
         return found
 
     @staticmethod

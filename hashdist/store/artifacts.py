@@ -88,6 +88,8 @@ class ArtifactStore:
         Raises `ConflictError` when another artifact, whose id begins alike, lies there.
         """
         path = self.path(artifact)
+        if not os.path.lexists(path):
+            return path
         wanted = self._layout.path(artifact)
         for spec, _ in self.all():
             if spec != artifact.spec and spec.startswith(self.hash_part(artifact)[:8]):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from typing import TYPE_CHECKING
 
 import click
 
 from hashdist.cli.app import App, command as make
-
-if TYPE_CHECKING:
-    from hashdist.workflow.session import Session
+from hashdist.cli.quick import nothing_to_do
+from hashdist.workflow import building
+from hashdist.workflow.commit import read_stack_file, resolve_file
+from hashdist.workflow.profile import find, read_profile
+from hashdist.workflow.session import Session
 
 
 @make(creates=True)
@@ -20,12 +22,6 @@ if TYPE_CHECKING:
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be built.")
 def build(app: App, what: str | None, jobs: int | None, keep_going: bool, dry_run: bool) -> None:
     """Build what is missing of a profile (HEAD), or of a stack file that is not recorded."""
-    if not dry_run and (what is None or not _is_file(what)) and _nothing_to_do(app, what):
-        return
-    from hashdist.workflow import building  # noqa: PLC0415 - not needed where there is nothing to do
-    from hashdist.workflow.commit import read_stack_file, resolve_file  # noqa: PLC0415
-    from hashdist.workflow.profile import find, read_profile  # noqa: PLC0415
-
     session = app.session if jobs is None else _with_jobs(app, jobs)
     commit = None
     if what is not None and _is_file(what):
@@ -45,28 +41,14 @@ def build(app: App, what: str | None, jobs: int | None, keep_going: bool, dry_ru
     if commit is not None:
         building.remember(session, commit, lock)
     done = len(built.report.built)
-    app.say(f"built {done} of {built.total}" if done else f"nothing to do: all {built.total} are built")
+    app.say(f"built {done} of {built.total}" if done else nothing_to_do(built.total).rstrip("\n"))
 
 
 def _is_file(what: str) -> bool:
     return what.endswith(".toml") or os.path.isfile(what)
 
 
-def _nothing_to_do(app: App, what: str | None) -> bool:
-    """Answer by refs and the index alone, if they can."""
-    from hashdist.build.nothing import all_sealed  # noqa: PLC0415 - see above
-
-    ref = app.store.refs.find(what or "HEAD")
-    commit = app.store.refs.get(ref) if ref else None
-    total = all_sealed(app.store, commit) if commit else None
-    if total is not None:
-        app.say(f"nothing to do: all {total} are built")
-    return total is not None
-
-
 def _with_jobs(app: App, jobs: int) -> Session:
-    import dataclasses  # noqa: PLC0415 - beside its only use
-
     return dataclasses.replace(app.session, jobs=jobs)
 
 

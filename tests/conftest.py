@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+import support  # noqa: F401 - remembers the environment before any test changes it
 from hypothesis import HealthCheck, settings
 
 from hashdist import Store

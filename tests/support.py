@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+#: The environment the tests were started in, for those that reach a package index.
+ORIGINAL_ENV = dict(os.environ)
+
 
 def package(name: str, commands: str = "", **keys: str) -> str:
     """The text of a package that needs no compiler: it writes a file of its name, or runs `commands`."""

@@ -1,0 +1,143 @@
+"""What the documentation shows is run, and what it links to is there."""
+
+import hashlib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tarfile
+
+import pytest
+from support import ORIGINAL_ENV, package
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def blocks(page, language, *, marked=""):
+    """The fenced blocks of a page in a language; with `marked` only those below that comment."""
+    pattern = (re.escape(marked) + r"\n" if marked else "") + rf"```{language}\n(.*?)```"
+    return re.findall(pattern, (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def steps(block):
+    """Commands of a console block, with the output that is expected of each."""
+    found = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            found.append(([line[2:]], []))
+        elif line.startswith("> ") or line == ">":
+            found[-1][0].append(line[2:])
+        else:
+            found[-1][1].append(line)
+    return [("\n".join(command), expected) for command, expected in found]
+
+
+def matches(expected, text):
+    """Whether the text is what was expected: '...' stands for anything in a line, or for any lines."""
+    pattern = "".join(
+        r"(?:.*\n)*" if line == "..." else ".*".join(map(re.escape, line.split("..."))) + r"\n" for line in expected
+    )
+    return re.fullmatch(pattern, text) is not None
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Run a command as a person would: in a directory of their own, with hdist on the PATH."""
+    work = tmp_path / "person"
+    work.mkdir()
+    env = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "HOME": str(work)}
+
+    def run(command, extra=None):
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=work,
+            env={**env, **(extra or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    yield run
+    subprocess.run(["chmod", "-R", "u+w", work], check=False)
+
+
+def test_the_tutorial(shell):
+    """Every command of the tutorial does what it says and prints what it shows."""
+    for block in blocks("docs/tutorial/first-profile.md", "console"):
+        for command, expected in steps(block):
+            done = shell(command)
+            assert done.returncode == 0, f"{command}\n{done.stdout}"
+            if expected or "hdist" not in command:
+                assert matches(expected, done.stdout), f"{command}\n{done.stdout}"
+
+
+def test_the_readme(shell):
+    """The tour of the README runs as it stands, on the package index that pip is configured with."""
+    extra = {name: value for name, value in ORIGINAL_ENV.items() if name.startswith("PIP_")}
+    extra |= {"PIP_CONFIG_FILE": ORIGINAL_ENV.get("PIP_CONFIG_FILE", ""), "PIP_NO_INDEX": ""}
+    probe = shell("hdist source add pypi:lz4==4.4.4", extra)
+    if probe.returncode == 7 or "no source distribution" in probe.stdout:
+        pytest.skip(f"no package index can be reached: {probe.stdout.strip().splitlines()[-1]}")
+    for block in blocks("README.md", "console", marked="<!-- tour -->"):
+        for command, _ in steps(block):
+            done = shell(command, extra)
+            assert done.returncode == 0, f"{command}\n{done.stdout}"
+            if "numpy.__version__" in command:
+                assert done.stdout == "2.3.5\n"
+
+
+def test_how_to_build_from_a_script(shell, tmp_path):
+    """The shell and Python examples run, with a store, a stack and an archive of the test's own."""
+    work = tmp_path / "person"
+    (work / "stack.toml").write_text(package("zlib"))
+    (work / "a.txt").write_text("x")
+    with tarfile.open(work / "z.tar.gz", "w:gz") as archive:
+        archive.add(work / "a.txt", "zlib/a.txt")
+    digest = hashlib.sha256((work / "z.tar.gz").read_bytes()).hexdigest()
+    first, second = blocks("docs/how-to/from-a-script.md", "sh")
+    done = shell(first.replace("/scratch/me/store", f"{work}/store"))
+    assert done.returncode == 0, done.stdout
+    second = re.sub(r"https://\S+", f"file://{work}/z.tar.gz", second)
+    done = shell("set -e\n" + re.sub(r"[0-9a-f]{64}", digest, second), {"HDIST_STORE": f"{work}/store"})
+    assert done.returncode == 0, done.stdout
+    assert (work / "zlib-src/a.txt").read_text() == "x"
+    (python,) = blocks("docs/how-to/from-a-script.md", "python")
+    (work / "script.py").write_text(python)
+    assert shell(f"hdist --store {work}/.hashdist init && {sys.executable} script.py").returncode == 0
+
+
+def test_the_stack_file_reference():
+    """The example of the reference is a stack, and it names every key there is."""
+    from hashdist.stack.file import StackError, parse_stack
+    from hashdist.stack.presets import PRESETS
+
+    (example,) = blocks("docs/reference/stack-file.md", "toml")
+    assert set(parse_stack(example).packages) == {"zlib", "numpy"}
+    with pytest.raises(StackError) as caught:
+        parse_stack(package("a", bogus="1"))
+    known = re.search(r"known: (.*)\)", str(caught.value))[1].split(", ")
+    text = (ROOT / "docs/reference/stack-file.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in text for key in known)
+    assert all(f"`{preset}`" in text for preset in PRESETS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links(page):
+    """Every link between pages leads somewhere."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_page_of_commands_is_up_to_date():
+    """docs/reference/cli.md is what the table and the commands say."""
+    subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], check=True)
+
+
+def test_all_code_has_a_room():
+    """The architecture page names every folder of the package."""
+    text = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    for entry in (ROOT / "hashdist").iterdir():
+        if entry.is_dir() and entry.name != "__pycache__":
+            assert f"`{entry.name}/`" in text

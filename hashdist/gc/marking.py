@@ -15,7 +15,7 @@ from hashdist.errors import NotFoundError
 from hashdist.objects.ids import CommitId, SourceId, SpecId
 from hashdist.refs import names
 from hashdist.refs.edges import EdgeReader
-from hashdist.store.roots import used_specs
+from hashdist.store.roots import running
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
@@ -37,6 +37,10 @@ class Alive:
     """Names of prefixes that links of checkouts lead to."""
     expired_undo: dict[str, CommitId] = field(default_factory=dict)
     """Refs under ``refs/undo/`` whose time is over."""
+    since: int = 0
+    """What was made or died at this time (seconds since 1970) or later counts."""
+    running_since: int | None = None
+    """When the oldest running command began: objects written since may be about to get a ref."""
 
 
 def mark(store: Store, *, grace: int) -> Alive:
@@ -45,12 +49,16 @@ def mark(store: Store, *, grace: int) -> Alive:
     Raises `DamagedError` when something on the way cannot be read.
     """
     alive = Alive()
-    since = store.now() - grace
+    at_work = running(store)
+    since = store.now() - grace if grace else store.now() + 1  # without grace not even what died this second
+    if at_work.since is not None:
+        since = min(since, at_work.since)
     edges = EdgeReader(store.objects)
-    for commit in _starts(store, alive, since, grace):
+    for commit in _starts(store, alive, since):
         _walk(store, edges, commit, alive)
-    alive.specs |= used_specs(store)
-    _mark_young(store, alive, since, grace)
+    alive.since, alive.running_since = since, at_work.since
+    alive.specs |= at_work.specs
+    _mark_young(store, alive, since)
     for spec in list(alive.specs):
         if spec in store.objects:
             alive.sources.update(edges.spec(spec).sources.values())
@@ -58,19 +66,17 @@ def mark(store: Store, *, grace: int) -> Alive:
     return alive
 
 
-def _starts(store: Store, alive: Alive, since: int, grace: int) -> Iterator[CommitId]:
+def _starts(store: Store, alive: Alive, since: int) -> Iterator[CommitId]:
     """The commits that root refs name, and those they named until lately."""
     refs = store.refs.all("refs/")
     head = store.refs.get("HEAD")
     if head is not None:
         yield head
     for name, commit in refs.items():
-        if name.startswith(names.UNDO) and (grace == 0 or _died(name) < since):
+        if name.startswith(names.UNDO) and _died(name) < since:
             alive.expired_undo[name] = commit
         elif name.startswith(names.ROOTS):
             yield commit
-    if grace == 0:
-        return
     for name in store.refs.reflog_names():
         if name == "HEAD" or name.startswith(names.ROOTS):
             for entry in store.refs.reflog(name):
@@ -100,10 +106,8 @@ def _walk(store: Store, edges: EdgeReader, start: CommitId, alive: Alive) -> Non
         pending += store.objects.commit(commit).parents
 
 
-def _mark_young(store: Store, alive: Alive, since: int, grace: int) -> None:
+def _mark_young(store: Store, alive: Alive, since: int) -> None:
     """What was made lately may be about to be recorded."""
-    if grace == 0:
-        return
     for spec, commit in store.artifacts.all():
         if spec not in alive.specs and store.objects.commit(commit).time >= since:
             alive.specs.add(spec)

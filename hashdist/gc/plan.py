@@ -14,7 +14,7 @@ from hashdist.objects.ids import CommitId, SpecId
 from hashdist.objects.spec import Spec, read_spec
 from hashdist.refs import names
 from hashdist.store import index
-from hashdist.store.roots import used_specs
+from hashdist.store.roots import running
 
 from .marking import Alive, mark
 
@@ -56,6 +56,10 @@ class GcPlan:
     """Bytes of git objects that go, on disk."""
     grace: int = 0
     """Seconds that dead things stay."""
+    since: int = 0
+    """Reflog entries from before this time (seconds since 1970) go, if they lead to what is unreachable."""
+    objects_since: int | None = None
+    """Unreachable objects written since this time stay; None: none do."""
 
     @property
     def files(self) -> list[Victim]:
@@ -76,7 +80,7 @@ class GcPlan:
 def plan(store: Store, *, grace: int) -> GcPlan:
     """Find out what goes; raises `DamagedError` when what is alive cannot be told for sure."""
     alive = mark(store, grace=grace)
-    found = GcPlan(grace=grace)
+    found = GcPlan(grace=grace, since=alive.since, objects_since=alive.running_since)
     found.refs.update(alive.expired_undo)
     _plan_artifacts(store, alive, found)
     _plan_prefixes(store, alive, found)
@@ -108,7 +112,7 @@ def _plan_artifacts(store: Store, alive: Alive, found: GcPlan) -> None:
 
 
 def _running(store: Store) -> list[Spec]:
-    return [read_spec(store.objects, spec) for spec in used_specs(store) if spec in store.objects]
+    return [read_spec(store.objects, spec) for spec in running(store).specs if spec in store.objects]
 
 
 def _artifact_directories(store: Store) -> list[str]:

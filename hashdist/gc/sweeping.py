@@ -10,7 +10,7 @@ from hashdist import process
 from hashdist.fsutil.atomic import sync_directory, unique_suffix
 from hashdist.fsutil.removal import remove_tree
 from hashdist.progress import SILENT, Progress
-from hashdist.store.roots import used_specs
+from hashdist.store.roots import running
 
 from .plan import GcPlan, Victim, git_env, plan
 
@@ -34,7 +34,7 @@ def collect(store: Store, *, grace: int, progress: Progress = SILENT) -> GcPlan:
                     transaction.delete(name, old=commit)
             sync_directory(store.git)
         moved = [_to_trash(store, victim) for victim in found.files]
-        used_specs(store, drop_stale=True)
+        running(store, drop_stale=True)
     # what is in the trash goes before git writes anything, so that all of this works on a full disk
     with progress.task("deleting", len(moved), "item") as task:
         for path in moved:
@@ -66,13 +66,14 @@ def _to_trash(store: Store, victim: Victim) -> str:
 def _collect_objects(store: Store, found: GcPlan) -> None:
     """Let git drop what nothing reaches, reflogs included once their time is over."""
     env = git_env(store)
-    since = "now" if found.grace == 0 else f"@{store.now() - found.grace}"
+    since = "now" if found.since > store.now() else f"@{found.since}"
+    objects = "now" if found.objects_since is None else f"@{found.objects_since}"
     with store.refs.still("gc"):
         process.run(["git", "reflog", "expire", "--expire=never", f"--expire-unreachable={since}", "--all"], env=env)
         process.run(["git", "pack-refs", "--all"], env=env)
         if found.refs or found.grace == 0:
             process.run(["git", "repack", "-a", "-d", "-q"], env=env)
-        process.run(["git", "prune", "--expire=now"], env=env)
+        process.run(["git", "prune", f"--expire={objects}"], env=env)
 
 
 def _remove_empty_parents(store: Store, found: GcPlan) -> None:

@@ -49,14 +49,16 @@ class Fetcher:
         document = to_json(declaration)
         if isinstance(declaration, PathSource):
             path = os.path.join(self.directory, os.path.expanduser(declaration.path))
-            tree, stripped = import_path(self.store.objects, path, env=self.env, progress=self.progress)
-            return Pin(document, self._keep(tree, declaration), stripped=stripped)
+            with self.store.lock(shared=True, purpose="import"):
+                tree, stripped = import_path(self.store.objects, path, env=self.env, progress=self.progress)
+                return Pin(document, self._keep(tree, declaration), stripped=stripped)
         urls, sha256 = self._places(declaration, target)
         found = download(self.store, urls, sha256=sha256, network=self._network())
         if sha256 is None:
             self.progress.note(f"pinned {found.url} at sha256 {found.sha256}")
-        tree, stripped = self._import(found)
-        kept = self._keep(tree, declaration)
+        with self.store.lock(shared=True, purpose="import"):
+            tree, stripped = self._import(found)
+            kept = self._keep(tree, declaration)
         return Pin(document, kept, url=found.url, sha256=found.sha256, size=found.size, stripped=stripped)
 
     def bring(self, pin: Pin) -> SourceId:
@@ -74,8 +76,10 @@ class Fetcher:
         else:
             urls = [*declaration.get("mirrors", ()), pin.url]
             found = download(self.store, urls, sha256=pin.sha256, network=self._network())
-            tree, _ = self._import(found)
-            again = Pin(declaration, self._keep(tree, UrlSource(pin.url, subdir=declaration.get("subdir"))))
+            with self.store.lock(shared=True, purpose="import"):
+                tree, _ = self._import(found)
+                kept = self._keep(tree, UrlSource(pin.url, subdir=declaration.get("subdir")))
+            again = Pin(declaration, kept)
         if again.tree != pin.tree:
             raise HashMismatchError(
                 f"source {pin.tree} cannot be had again: what is there now is {again.tree}", hint="hdist update"

@@ -1,4 +1,8 @@
-"""Roots of running commands: while one works, a file names what it uses, so that gc leaves it alone."""
+"""Roots of running commands: while one works, a file tells since when, and which specs it uses.
+
+gc leaves alone what such a command uses, and whatever was made since the oldest of them began: it may be about
+to be named by a ref.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from hashdist.errors import DamagedError
 from hashdist.fsutil.atomic import unique_suffix
@@ -17,46 +22,85 @@ if TYPE_CHECKING:
     from .store import Store
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What running commands keep alive."""
+
+    specs: frozenset[SpecId]
+    """Specs they use or build."""
+    since: int | None
+    """When the oldest of them began, in seconds since 1970; None when none runs."""
+
+
 @contextlib.contextmanager
-def in_use(store: Store, specs: Iterable[SpecId]) -> Iterator[None]:
-    """Keep gc from what `specs` name while the block runs; the file is locked as long as we live."""
-    path = store.inside("roots", unique_suffix())
-    document = {"host": os.uname().nodename, "boot": _boot(), "pid": os.getpid(), "specs": sorted(set(specs))}
-    with store.lock(shared=True, purpose="build"), open(path, "x", encoding="utf-8") as file:
-        json.dump(document, file)
-    try:
-        with locked(path):
-            yield
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+def in_use(store: Store, specs: Iterable[SpecId] = ()) -> Iterator[None]:
+    """Keep gc from what `specs` name, and from what is made, while the block runs.
 
-
-def used_specs(store: Store, *, drop_stale: bool = False) -> set[SpecId]:
-    """What running commands use. A file of this host that nobody holds was left by a crash and does not count.
-
-    Raises `DamagedError` for a file that cannot be read.
+    The file is locked as long as we live.
     """
-    found: set[SpecId] = set()
+    path = store.inside("roots", unique_suffix())
+    document = {
+        "host": os.uname().nodename,
+        "boot": _boot(),
+        "pid": os.getpid(),
+        "since": store.now(),
+        "specs": sorted(set(specs)),
+    }
+    with contextlib.ExitStack() as stack:
+        with store.lock(shared=True, purpose="begin"):
+            with open(path, "x", encoding="utf-8") as file:
+                json.dump(document, file)
+            stack.callback(_unlink, path)
+            stack.enter_context(locked(path))
+        yield
+
+
+def running(store: Store, *, drop_stale: bool = False) -> Running:
+    """What running commands keep alive. A file of this host that nobody holds was left by a crash and does not count.
+
+    Raises `DamagedError` for a file in use that cannot be read.
+    """
+    specs: set[SpecId] = set()
+    since: int | None = None
     for name in sorted(os.listdir(store.inside("roots"))):
         path = store.inside("roots", name)
         held = is_locked(path)
-        try:
-            with open(path, encoding="utf-8") as file:
-                document = json.load(file)
-            specs, host, boot = [SpecId(spec) for spec in document["specs"]], document["host"], document["boot"]
-        except FileNotFoundError:
+        document = _read(path, held=held)
+        if document is None:
+            if drop_stale and not held:
+                _unlink(path)
             continue
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            if held:
-                raise DamagedError(f"root '{path}' cannot be read: {error}") from error
-            specs, host, boot = [], os.uname().nodename, ""
-        if held or (host != os.uname().nodename):
-            found.update(specs)
-        elif drop_stale and (boot != _boot() or not held):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-    return found
+        if held or document["host"] != os.uname().nodename:
+            specs.update(SpecId(spec) for spec in document["specs"])
+            since = min(document["since"], since) if since is not None else document["since"]
+        elif drop_stale:
+            _unlink(path)
+    return Running(frozenset(specs), since)
+
+
+def _read(path: str, *, held: bool) -> dict[str, Any] | None:
+    """What a root says; None for one that has gone, or is of no use to anybody."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            document: dict[str, Any] = json.load(file)
+        if (
+            isinstance(document["host"], str)
+            and isinstance(document["specs"], list)
+            and isinstance(document["since"], int)
+        ):
+            return document
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    if held:
+        raise DamagedError(f"root '{path}' cannot be read", hint="wait for the command that made it to end")
+    return None
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _boot() -> str:

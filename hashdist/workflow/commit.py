@@ -14,6 +14,7 @@ from hashdist.objects.ids import CommitId
 from hashdist.objects.tree import Entry, Mode
 from hashdist.refs import names
 from hashdist.stack.file import Stack, parse_stack
+from hashdist.store.roots import in_use
 
 from .pinning import Moving, Resolved, pin
 from .profile import LOCK, SPECS, STACK, Profile, branch_of, read_profile
@@ -67,8 +68,9 @@ def commit_file(
     tip = session.store.refs.get(branch)
     if tip is not None and not force:
         _check_base(session, path, text, branch, tip)
-    resolved = resolve_file(session, path, text, before=tip)
-    recorded = _record(session, branch, tip, resolved, message, allow_empty=allow_empty)
+    with in_use(session.store):
+        resolved = resolve_file(session, path, text, before=tip)
+        recorded = _record(session, branch, tip, resolved, message, allow_empty=allow_empty)
     _remember_base(session, path, branch, recorded.commit)
     return recorded
 
@@ -89,12 +91,11 @@ def read_stack_file(path: str) -> str:
 
 
 def resolve_file(session: Session, path: str, text: str, *, before: CommitId | None) -> Resolved:
-    """Parse and pin a stack file, keeping the pins of the commit `before`."""
+    """Parse and pin a stack file, keeping the pins of the commit `before`; call it under `in_use`."""
     stack = parse_stack(text, name=os.path.basename(path))
     beside = session.beside(path)
     lock = read_profile(session.store.objects, before).lock if before else None
-    with session.store.lock(shared=True, purpose="resolve a stack"):
-        return pin(beside, text, stack, _read_files(stack, beside.directory), before=lock)
+    return pin(beside, text, stack, _read_files(stack, beside.directory), before=lock)
 
 
 def edit(session: Session, change: Callable[[str], str], *, message: str, profile: str | None = None) -> Recorded:
@@ -103,18 +104,18 @@ def edit(session: Session, change: Callable[[str], str], *, message: str, profil
     text = change(found.text)
     stack = parse_stack(text)
     files = _kept_files(session, stack, found.files)
-    with session.store.lock(shared=True, purpose="resolve a stack"):
+    with in_use(session.store):
         resolved = pin(session, text, stack, files, before=found.lock)
-    return _record(session, branch, tip, resolved, message, allow_empty=False)
+        return _record(session, branch, tip, resolved, message, allow_empty=False)
 
 
 def update(session: Session, moving: Moving, *, message: str, profile: str | None = None) -> Recorded:
     """Move pins of a profile to what the outside world has now, and record that."""
     branch, tip, found = _tip(session, profile)
     stack = parse_stack(found.text)
-    with session.store.lock(shared=True, purpose="resolve a stack"):
+    with in_use(session.store):
         resolved = pin(session, found.text, stack, found.files, before=found.lock, moving=moving)
-    return _record(session, branch, tip, resolved, message, allow_empty=False)
+        return _record(session, branch, tip, resolved, message, allow_empty=False)
 
 
 def _tip(session: Session, profile: str | None) -> tuple[str, CommitId, Profile]:

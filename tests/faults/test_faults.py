@@ -220,3 +220,19 @@ def test_a_reader_during_switches(hdist, write, tmp_path):
         reads += 1
     assert switcher.returncode == 0
     assert reads > 50
+
+
+def test_gc_during_a_commit(store, session, write):
+    """gc in the middle of a commit takes nothing of what the commit is about to name."""
+    from hashdist.store.roots import in_use
+    from hashdist.workflow import building, commit
+
+    path = write("stack.toml", package("a"))
+    with in_use(store):
+        resolved = commit.resolve_file(session, path, package("a"), before=None)
+        assert gc_plan.plan(store, grace=0).refs == {}
+        sweeping.collect(store, grace=0)
+        assert all(spec in store.objects for spec in resolved.specs.values())
+        recorded = commit.commit_file(session, path, message="m")
+    sweeping.collect(store, grace=0)
+    building.build_commit(session, recorded.commit)

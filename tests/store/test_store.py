@@ -9,7 +9,7 @@ from hashdist.errors import ConflictError, DamagedError, InvalidError
 from hashdist.objects.artifact_id import ArtifactId
 from hashdist.objects.ids import SpecId
 from hashdist.store.making import init_store
-from hashdist.store.roots import in_use, used_specs
+from hashdist.store.roots import Running, in_use, running
 from hashdist.store.store import NotAStoreError, UnsupportedFormatError
 
 
@@ -72,16 +72,34 @@ def test_sources_have_the_same_ref_everywhere(tmp_path):
     assert commits[0] == commits[1]
 
 
-def test_roots_of_running_commands(store):
+def test_roots_of_running_commands(store, clock):
     """What a command uses is a root while it runs, and not after it; a file left by a crash does not count."""
     spec = SpecId("ab" * 20)
+    nothing = Running(frozenset(), None)
     with in_use(store, [spec]):
-        assert used_specs(store) == {spec}
-    assert used_specs(store) == set()
-    with open(store.inside("roots", "left"), "w") as file:
-        file.write(f'{{"host": "{os.uname().nodename}", "boot": "x", "pid": 1, "specs": ["{spec}"]}}')
-    assert used_specs(store, drop_stale=True) == set()
+        clock.now += 5
+        with in_use(store):
+            assert running(store) == Running(frozenset({spec}), int(clock.now) - 5)
+    assert running(store) == nothing
+
+    def leave(name, text):
+        with open(store.inside("roots", name), "w") as file:
+            file.write(text)
+
+    document = '{"host": "%s", "boot": "x", "pid": 1, "since": 7, "specs": ["%s"]}'
+    leave("left", document % (os.uname().nodename, spec))
+    leave("rubbish", "{")
+    assert running(store, drop_stale=True) == nothing
     assert not os.listdir(store.inside("roots"))
-    with open(store.inside("roots", "elsewhere"), "w") as file:
-        file.write(f'{{"host": "another-host", "boot": "x", "pid": 1, "specs": ["{spec}"]}}')
-    assert used_specs(store, drop_stale=True) == {spec}
+    leave("elsewhere", document % ("another-host", spec))
+    assert running(store, drop_stale=True) == Running(frozenset({spec}), 7)
+
+
+def test_a_root_that_cannot_be_read(store):
+    """A root that somebody holds and nobody can read stops gc: it could name anything."""
+    with in_use(store):
+        (name,) = os.listdir(store.inside("roots"))
+        with open(store.inside("roots", name), "w") as file:
+            file.write("{")
+        with pytest.raises(DamagedError, match="roots"):
+            running(store)

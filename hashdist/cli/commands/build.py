@@ -9,6 +9,7 @@ import click
 
 from hashdist.cli.app import App, command as make
 from hashdist.cli.quick import nothing_to_do
+from hashdist.store.roots import in_use
 from hashdist.workflow import building
 from hashdist.workflow.commit import read_stack_file, resolve_file
 from hashdist.workflow.profile import find, read_profile
@@ -22,7 +23,12 @@ from hashdist.workflow.session import Session
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be built.")
 def build(app: App, what: str | None, jobs: int | None, keep_going: bool, dry_run: bool) -> None:
     """Build what is missing of a profile (HEAD), or of a stack file that is not recorded."""
-    session = app.session if jobs is None else _with_jobs(app, jobs)
+    session = app.session if jobs is None else dataclasses.replace(app.session, jobs=jobs)
+    with in_use(app.store):
+        _build(app, session, what, keep_going=keep_going, dry_run=dry_run)
+
+
+def _build(app: App, session: Session, what: str | None, *, keep_going: bool, dry_run: bool) -> None:
     commit = None
     if what is not None and _is_file(what):
         resolved = resolve_file(session, what, read_stack_file(what), before=None)
@@ -46,10 +52,6 @@ def build(app: App, what: str | None, jobs: int | None, keep_going: bool, dry_ru
 
 def _is_file(what: str) -> bool:
     return what.endswith(".toml") or os.path.isfile(what)
-
-
-def _with_jobs(app: App, jobs: int) -> Session:
-    return dataclasses.replace(app.session, jobs=jobs)
 
 
 command = build

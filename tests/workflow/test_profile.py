@@ -1,6 +1,7 @@
 """Commit, build, check out, change, switch, compare, collect: the main job in process."""
 
 import os
+import shutil
 import subprocess
 import time
 
@@ -188,6 +189,7 @@ def test_pins_move_only_by_update(session, write):
         assert file.read() == "two"
 
 
+@pytest.mark.skipif(shutil.which("patch") is None, reason="no patch on this machine")
 def test_patches(session, write):
     """A patch is applied, and kept in the commit with the file that names it."""
     write("src/hello", "hello\n")

@@ -102,7 +102,11 @@ def compile_all(site):
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     jobs = int(os.environ.get("HDIST_JOBS", "1"))
     # what cannot be compiled (templates, code of other versions) is left as it is
-    compileall.compile_dir(site, quiet=2, invalidation_mode=mode, workers=jobs, stripdir=None)
+    try:
+        compileall.compile_dir(site, quiet=2, invalidation_mode=mode, workers=jobs)
+    except (OSError, ImportError, NotImplementedError):
+        # without /dev/shm there are no semaphores, and so no workers
+        compileall.compile_dir(site, quiet=2, invalidation_mode=mode)
 
 
 main(*sys.argv[1:])

@@ -384,7 +384,7 @@ def test_nothing_to_do_reads_no_object(session, committed):
 
     assert all_sealed(fresh, committed.commit) == 3
     assert "objects" not in fresh.__dict__
-    os.chmod(os.path.dirname(artifact(session, "a")), 0o755)
+    os.chmod(artifact(session, "a"), 0o755)
     os.rename(artifact(session, "a"), session.store.inside("trash", "x"))
     assert all_sealed(fresh, committed.commit) is None
 

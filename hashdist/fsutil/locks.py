@@ -17,6 +17,8 @@ from hashdist.errors import BusyError
 
 #: Seconds between two tries for a lock that somebody else holds.
 _POLL = 0.02
+#: Bytes that a lock file has for the name of its holder.
+_HOLDER = 256
 
 
 @contextlib.contextmanager
@@ -90,9 +92,9 @@ def _try(fd: int, kind: int, path: str) -> bool:
 
 def _write_holder(fd: int, purpose: str) -> None:
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    words = f"{purpose} (host {os.uname().nodename}, pid {os.getpid()}, since {since})\n"
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, words.encode(), 0)
+    words = f"{purpose} (host {os.uname().nodename}, pid {os.getpid()}, since {since})"
+    # always as long as the longest, so that one write replaces what was there
+    os.pwrite(fd, words.encode()[:_HOLDER].ljust(_HOLDER), 0)
 
 
 def _read_holder(path: str) -> str:

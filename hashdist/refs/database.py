@@ -303,7 +303,7 @@ class Transaction:
             if new == ZERO:
                 continue
             database._write(name, new)  # noqa: SLF001
-            target = database.get(name) or CommitId(ZERO)
+            target = database.get(name) or ZERO if new.startswith(_SYMBOLIC) else new
             database._append_log(name, old or ZERO, target, self._reason)  # noqa: SLF001
 
 

@@ -16,7 +16,9 @@ from hashdist.objects.record import ArtifactRecord, read_record
 from hashdist.refs import names
 
 if TYPE_CHECKING:
-    from .store import Store
+    from hashdist.objects.database import ObjectDatabase
+    from hashdist.objects.layout import Layout
+    from hashdist.refs.database import RefDatabase
 
 
 class NotBuiltError(NotFoundError):
@@ -26,15 +28,17 @@ class NotBuiltError(NotFoundError):
 
 
 class ArtifactStore:
-    """Finds artifacts by id."""
+    """Finds artifacts by id: below the directory `root`, as `layout` says, with records among `refs`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._layout = store.config.layout
+    def __init__(self, root: str, layout: Layout, refs: RefDatabase, objects: ObjectDatabase) -> None:
+        self._root = root
+        self._layout = layout
+        self._refs = refs
+        self._objects = objects
 
     def path(self, artifact: ArtifactId) -> str:
         """Where the artifact lies, or would lie."""
-        return os.path.join(self._store.config.path, "artifacts", self._layout.path(artifact))
+        return os.path.join(self._root, self._layout.path(artifact))
 
     def hash_part(self, artifact: ArtifactId) -> str:
         """The digits of the id that stand in its path."""
@@ -46,25 +50,25 @@ class ArtifactStore:
 
     def missing(self, artifacts: Iterable[ArtifactId]) -> list[ArtifactId]:
         """Those that are not sealed here; the refs are read once for all."""
-        records = self._store.refs.all(names.ARTIFACTS)
+        records = self._refs.all(names.ARTIFACTS)
         return [
             one for one in artifacts if names.ARTIFACTS + one.spec not in records or not os.path.isdir(self.path(one))
         ]
 
     def record_commit(self, spec: SpecId) -> CommitId | None:
         """The commit of the record, if there is one."""
-        return self._store.refs.get(names.ARTIFACTS + spec)
+        return self._refs.get(names.ARTIFACTS + spec)
 
     def record(self, spec: SpecId) -> ArtifactRecord:
         """The record; raises `NotBuiltError`."""
         commit = self.record_commit(spec)
         if commit is None:
             raise NotBuiltError(f"no artifact {spec} in this store", hint="hdist build")
-        return read_record(self._store.objects, commit)[0]
+        return read_record(self._objects, commit)[0]
 
     def all(self) -> list[tuple[SpecId, CommitId]]:
         """All records: spec and commit."""
-        found = self._store.refs.all(names.ARTIFACTS)
+        found = self._refs.all(names.ARTIFACTS)
         return [(SpecId(name[len(names.ARTIFACTS) :]), commit) for name, commit in found.items()]
 
     def find(self, text: str) -> list[ArtifactId]:

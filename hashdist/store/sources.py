@@ -10,7 +10,8 @@ from hashdist.objects.ids import SourceId, TreeId
 from hashdist.refs import names
 
 if TYPE_CHECKING:
-    from .store import Store
+    from hashdist.objects.database import ObjectDatabase
+    from hashdist.refs.database import RefDatabase
 
 
 class SourceAbsentError(NotFoundError):
@@ -18,21 +19,22 @@ class SourceAbsentError(NotFoundError):
 
 
 class SourceStore:
-    """Keeps and finds sources by id."""
+    """Keeps and finds sources by id: trees among `objects`, each with one of `refs`."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, refs: RefDatabase, objects: ObjectDatabase) -> None:
+        self._refs = refs
+        self._objects = objects
 
     def __contains__(self, id: SourceId) -> bool:
         """Whether the source is here."""
-        return self._store.refs.get(names.SOURCES + id) is not None
+        return self._refs.get(names.SOURCES + id) is not None
 
     def keep(self, tree: TreeId, *, reason: str) -> SourceId:
         """Give the tree a ref, to a commit that is the same in every store."""
         id = SourceId(tree)
         if id not in self:
-            commit = self._store.objects.add_commit(tree, identity=NOBODY, time=0, message=f"source {id}\n")
-            with self._store.refs.transaction(reason) as transaction:
+            commit = self._objects.add_commit(tree, identity=NOBODY, time=0, message=f"source {id}\n")
+            with self._refs.transaction(reason) as transaction:
                 transaction.set(names.SOURCES + id, commit)
         return id
 
@@ -44,4 +46,4 @@ class SourceStore:
 
     def all(self) -> list[SourceId]:
         """All sources that are here."""
-        return [SourceId(name[len(names.SOURCES) :]) for name in self._store.refs.all(names.SOURCES)]
+        return [SourceId(name[len(names.SOURCES) :]) for name in self._refs.all(names.SOURCES)]

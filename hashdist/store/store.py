@@ -121,14 +121,15 @@ class Store:
         """The artifacts."""
         from .artifacts import ArtifactStore  # noqa: PLC0415 - see above
 
-        return ArtifactStore(self)
+        root = os.path.join(self.config.path, "artifacts")
+        return ArtifactStore(root, self.config.layout, self.refs, self.objects)
 
     @functools.cached_property
     def sources(self) -> SourceStore:
         """The sources."""
         from .sources import SourceStore  # noqa: PLC0415 - see above
 
-        return SourceStore(self)
+        return SourceStore(self.refs, self.objects)
 
     @functools.cached_property
     def durable(self) -> bool:

@@ -15,6 +15,9 @@ class Task(Protocol):
     def advance(self, amount: int = 1) -> None:
         """`amount` more units are done."""
 
+    def tell(self, words: str) -> None:
+        """What is being done just now."""
+
 
 class Progress(Protocol):
     """Receives what may be shown to a person."""
@@ -28,6 +31,9 @@ class Progress(Protocol):
 
 class _Silent:
     def advance(self, amount: int = 1) -> None:
+        pass
+
+    def tell(self, words: str) -> None:
         pass
 
     def task(self, label: str, total: int | None, unit: str) -> AbstractContextManager[Task]:

@@ -83,6 +83,7 @@ def run(
                         running[pool.submit(build, store, specs[name], jobserver=jobserver, env=env)] = specs[name]
                 if not running:
                     break
+                task.tell(", ".join(sorted(spec.name for spec in running.values())))
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     spec = running.pop(future)
                     _collect(future, spec, report, failures, progress)

@@ -15,6 +15,9 @@ class _Nothing:
     def advance(self, amount: int = 1) -> None:
         pass
 
+    def tell(self, words: str) -> None:
+        pass
+
 
 class _Bar:
     def __init__(self, bar: Any) -> None:
@@ -22,6 +25,9 @@ class _Bar:
 
     def advance(self, amount: int = 1) -> None:
         self._bar.update(amount)
+
+    def tell(self, words: str) -> None:
+        self._bar.set_postfix_str(words[:60])
 
 
 class Bars:
@@ -32,7 +38,7 @@ class Bars:
 
     @contextlib.contextmanager
     def task(self, label: str, total: int | None, unit: str) -> Iterator[Task]:
-        """Show a bar that goes away when the task ends; what takes less than half a second shows none."""
+        """Show a bar that goes away when the task ends; bytes that take less than half a second show none."""
         if not self._bars:
             yield _Nothing()
             return
@@ -45,7 +51,7 @@ class Bars:
             unit=unit if scaled else f" {unit}",
             unit_scale=scaled,
             unit_divisor=1024,
-            delay=0.5,
+            delay=0.5 if scaled else 0,
             leave=False,
             file=sys.stderr,
         ) as bar:

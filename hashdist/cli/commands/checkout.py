@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import click
@@ -26,11 +27,12 @@ class NotBuiltYetError(NotFoundError):
     "--to", "place", metavar="PATH", help="Another checkout than the store's 'current': a link to make at PATH."
 )
 @click.option("--build", is_flag=True, help="Build what is missing.")
-def checkout(app: App, revision: str | None, new: str | None, place: str | None, build: bool) -> None:
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Cores in all; without it those of this machine.")
+def checkout(app: App, revision: str | None, new: str | None, place: str | None, build: bool, jobs: int | None) -> None:
     """Switch to a profile, a tag or a commit; without REVISION to the tip of the profile that is followed."""
     checkout = Checkout(app.store, place)
     checkout.check_place()
-    session = app.session
+    session = app.session if jobs is None else dataclasses.replace(app.session, jobs=jobs)
     target = verbs.create(session, new, revision) if new is not None else verbs.choose(session, checkout, revision)
     name = new or revision
     if known_prefix(app.store, target.commit) is None and not build:

@@ -8,12 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 
 from .environment import Workplace, as_shell
 from .jobserver import Cancelled, Jobserver
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.05
 _MISSING = (
     re.compile(r"(?:^|[:\s])([A-Za-z0-9_+.-]+): (?:command )?not found"),
     re.compile(r"(?:make|env)(?:\[\d+\])?: [‘'\"]?([A-Za-z0-9_+.-]+)[’'\"]?: No such file or directory"),
@@ -42,19 +43,23 @@ def run_commands(commands: Sequence[str], *, env: Mapping[str, str], place: Work
             pass_fds=jobserver.descriptors,
         )
         try:
-            while True:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    return process.wait(_POLL_SECONDS)
+            delay = 0.0005
+            while not _has_ended(process):
                 if jobserver.cancelled.is_set():
                     raise Cancelled
+                time.sleep(delay)
+                delay = min(delay * 2, _POLL_SECONDS)
         finally:
-            _kill_group(process)
+            # before the shell is reaped: afterwards its number could be somebody else's
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return process.returncode
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the process has ended; it is left to be reaped."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def kill_orphans(prefix: str) -> int:

@@ -79,7 +79,7 @@ class ObjectDatabase:
 
     def __contains__(self, id: ObjectId) -> bool:
         """Whether the object is here."""
-        return id in self._repository
+        return libgit2.exists(self._repository, id)
 
     def blob(self, id: ObjectId) -> bytes:
         """Read a blob; raises `NotFoundError` or `DamagedError`."""

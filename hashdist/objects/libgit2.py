@@ -42,6 +42,21 @@ def init_repository(path: str) -> None:
     _library().init_repository(path, bare=True, initial_head="main")
 
 
+#: libgit2 says that this one is always there, and then cannot read it.
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+def exists(repository: pygit2.Repository, name: str) -> bool:
+    """Whether the object is really there."""
+    if name != _EMPTY_TREE:
+        return name in repository
+    try:
+        repository.read(name)
+    except KeyError:
+        return False
+    return True
+
+
 def read(repository: pygit2.Repository, name: str) -> tuple[str, bytes]:
     """Read an object: its type ('blob', 'tree', 'commit', 'tag') and bytes."""
     library = _library()

@@ -11,6 +11,7 @@ import hashlib
 import os
 import struct
 import zlib
+from collections.abc import Container
 from typing import TYPE_CHECKING, NamedTuple
 
 from isal import isal_zlib
@@ -35,17 +36,18 @@ class FileChangedError(HashdistError):
 
 
 class Packed(NamedTuple):
-    """An object ready to be written: its name, and its bytes as they stand in a pack."""
+    """An object ready to be written: its name, and its bytes as they stand in a pack; none if it is known already."""
 
     id: ObjectId
     data: bytes
 
 
-def pack_object(kind: str, data: bytes) -> Packed:
-    """Hash and compress one object; pure, and spends its time outside Python's lock."""
+def pack_object(kind: str, data: bytes, known: Container[ObjectId] = ()) -> Packed:
+    """Hash an object, and compress it unless it is `known`; spends its time outside Python's lock."""
     digest = hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
     digest.update(data)
-    return Packed(ObjectId(digest.hexdigest()), _header(kind, len(data)) + isal_zlib.compress(data, 1))
+    id = ObjectId(digest.hexdigest())
+    return Packed(id, b"" if id in known else _header(kind, len(data)) + isal_zlib.compress(data, 1))
 
 
 def _header(kind: str, size: int) -> bytes:
@@ -77,8 +79,8 @@ class PackWriter:
         return id in self._entries
 
     def write(self, packed: Packed) -> None:
-        """Append an object, once."""
-        if packed.id in self._entries:
+        """Append an object, once, unless it was known."""
+        if not packed.data or packed.id in self._entries:
             return
         self._file.write(packed.data)
         self._entries[packed.id] = (self._offset, zlib.crc32(packed.data))

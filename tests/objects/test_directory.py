@@ -80,6 +80,23 @@ def test_same_id_as_git(store, tmp_path, git):
     )
 
 
+def test_what_is_there_is_not_stored_again(store, tmp_path):
+    """A second import writes no pack, and one with a change only what is new."""
+    (tmp_path / "in/sub").mkdir(parents=True)
+    (tmp_path / "in/sub/a").write_text("a" * 10000)
+    packs = os.path.join(store.git, "objects/pack")
+    import_directory(store.objects, str(tmp_path / "in"))
+    before = set(os.listdir(packs))
+    import_directory(store.objects, str(tmp_path / "in"))
+    assert set(os.listdir(packs)) == before
+    (tmp_path / "in/b").write_text("b")
+    tree = import_directory(store.objects, str(tmp_path / "in"))
+    (new,) = (name for name in set(os.listdir(packs)) - before if name.endswith(".pack"))
+    assert os.path.getsize(os.path.join(packs, new)) < 200
+    export_tree(store.objects, tree, str(tmp_path / "out"), mtime=1)
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "in")
+
+
 def test_dot_git_is_left_out_of_directories(store, tmp_path):
     """A .git directory, or file, in a directory is not part of the source."""
     (tmp_path / "in/.git").mkdir(parents=True)

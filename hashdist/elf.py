@@ -53,7 +53,7 @@ def read_dynamic(path: str | bytes) -> Dynamic | None:
             segments = (segment for segment in elf.iter_segments() if isinstance(segment, InterpSegment))
             interpreter = next((segment.get_interp_name() for segment in segments), None)
             machine = str(elf["e_machine"])
-        except (ELFError, UnicodeDecodeError, ValueError, KeyError, OverflowError):
+        except (ELFError, OSError, ValueError, KeyError, OverflowError, AttributeError, TypeError, IndexError):
             return None
     return Dynamic(tuple(needed), tuple(part for part in runpath.split(":") if part), interpreter, machine)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -24,6 +26,28 @@ class ProgramFailedError(HashdistError):
         super().__init__(f"'{arguments[0]}' failed with status {status}: {last[0]}")
         self.status = status
         self.stderr = stderr
+
+
+class ProgramTimeoutError(ProgramFailedError):
+    """A program that took longer than it was given."""
+
+
+def kill_by_environment(name: str, value: str) -> int:
+    """Kill all processes of ours in whose environment the variable has this value; return how many there were."""
+    wanted = os.fsencode(f"{name}={value}")
+    killed = 0
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{entry}/environ", "rb") as file:
+                if wanted not in file.read().split(b"\0"):
+                    continue
+            os.kill(int(entry), signal.SIGKILL)
+        except OSError:
+            continue
+        killed += 1
+    return killed
 
 
 def run(
@@ -58,7 +82,7 @@ def run(
     except PermissionError as error:
         raise ProgramMissingError(f"'{arguments[0]}' cannot be executed: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise ProgramFailedError(arguments, -1, f"no answer within {timeout} seconds") from error
+        raise ProgramTimeoutError(arguments, -1, f"no answer within {timeout} seconds") from error
     if done.returncode != 0:
         raise ProgramFailedError(arguments, done.returncode, done.stderr.decode(errors="replace"))
     return done.stdout

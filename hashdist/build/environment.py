@@ -109,9 +109,9 @@ def directory_variable(name: str) -> str:
     return f"{'_' if words[0].isdigit() else ''}{words}_DIR"
 
 
-def as_shell(env: Mapping[str, str], commands: Sequence[str]) -> str:
-    """A script that does what the build does, for running it by hand in the kept directory."""
-    lines = ["#!/bin/sh", "# env -i sh build.sh does again what hdist build did", "set -e"]
+def as_shell(env: Mapping[str, str], commands: Sequence[str], *, directory: str) -> str:
+    """The script of a build; run by hand it does the same again, from anywhere."""
+    lines = ["#!/bin/sh", "# env -i sh build.sh does again what hdist build did", "set -e", f"cd '{directory}'"]
     lines += [
         f"export {name}='{value.replace(chr(39), chr(39) + chr(92) + chr(39) + chr(39))}'"
         for name, value in sorted(env.items())

@@ -15,66 +15,83 @@ from hashdist.fsutil.removal import remove_tree
 from hashdist.objects.directory import export_tree
 from hashdist.objects.ids import SpecId
 from hashdist.objects.spec import Spec
+from hashdist.process import kill_by_environment
 from hashdist.refs.edges import EdgeReader
 
 from .environment import EPOCH, RUNNER, Input, Workplace, environment, in_order
 from .jobserver import Jobserver
-from .running import kill_orphans, last_lines, missing_command_hint, run_commands
+from .running import last_lines, missing_command_hint, run_commands
 from .runpath import fix_run_paths
-from .sealing import NothingBuiltError, Outcome, seal
+from .sealing import Outcome, seal, take_over
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
 
 
 class BuildFailedError(HashdistError):
-    """A build whose commands failed; ``log`` and ``directory`` say where to look."""
+    """A build that failed; ``log`` and ``directory`` say where to look."""
 
     exit_code = 5
     code = "build_failed"
 
-    def __init__(self, spec: Spec, status: int, place: Workplace) -> None:
+    def __init__(self, spec: Spec, reason: str, place: Workplace) -> None:
         self.log = place.inside("log")
         self.directory = place.root
         lines = last_lines(self.log)
-        shown = "\n".join(f"  | {line}" for line in lines)
+        shown = "".join(f"\n  | {line}" for line in lines)
         hint = (
             missing_command_hint(lines) or f"look around in {place.root}/src, and try: env -i sh {place.root}/build.sh"
         )
-        super().__init__(
-            f"'{spec.name}' {spec.version} failed with status {status}; its log ends:\n{shown}\n  log: {self.log}",
-            hint=hint,
-        )
+        super().__init__(f"'{spec.name}' {spec.version} {reason}; its log ends:{shown}\n  log: {self.log}", hint=hint)
 
 
 def build(store: Store, spec: Spec, *, jobserver: Jobserver, env: Mapping[str, str]) -> bool:
     """Build one spec whose inputs and sources are here; False when somebody else had built it meanwhile.
 
-    `env` is the user's environment, for our own helpers only. Raises `BuildFailedError`,
-    `NothingBuiltError` or `Cancelled`.
+    `env` is the user's environment, for our own helpers only. Raises `BuildFailedError` or `Cancelled`.
     """
     if spec.runner != RUNNER:
         raise HashdistError(
             f"'{spec.name}' wants runner {spec.runner}, this hdist has runner {RUNNER}", hint="use a newer hdist"
         )
-    lock = store.lock_path(f"spec-{spec.id}")
-    with locked(lock, timeout=None, purpose=f"build of {spec.name}", waiting=store.waiting):
+    lock = locked(
+        store.lock_path(f"spec-{spec.id}"),
+        timeout=None,
+        purpose=f"build of {spec.name}",
+        waiting=store.waiting,
+        give_up=jobserver.check,
+    )
+    with lock:
         if spec.artifact in store.artifacts:
             return False
         inputs = _inputs(store, spec)
         with _staged(store, spec) as place, jobserver.slot():
-            started = time.monotonic()
-            _fill(store, spec, place)
-            variables = environment(spec, inputs, place, jobs=jobserver.jobs)
-            status = run_commands(spec.commands, env=variables, place=place, jobserver=jobserver)
-            if status != 0:
-                raise BuildFailedError(spec, status, place)
-            libraries = [path for one in in_order(inputs) for path in one.directories("lib", "lib64")]
-            unresolved = fix_run_paths(place.prefix, libraries, env=env)
-            with open(place.inside("log"), "rb") as file:
-                outcome = Outcome(file.read(), tuple(unresolved), round(time.monotonic() - started))
-            seal(store, spec, place.prefix, outcome, closure=_hash_parts(store, inputs))
+            try:
+                _make(store, spec, place, inputs, jobserver, env)
+            except BuildFailedError:
+                raise
+            except (HashdistError, OSError) as error:
+                raise BuildFailedError(spec, f"could not be finished: {error}", place) from error
     return True
+
+
+def _make(
+    store: Store, spec: Spec, place: Workplace, inputs: list[Input], jobserver: Jobserver, env: Mapping[str, str]
+) -> None:
+    started = time.monotonic()
+    _fill(store, spec, place)
+    variables = environment(spec, inputs, place, jobs=jobserver.jobs)
+    status = run_commands(spec.commands, env=variables, place=place, jobserver=jobserver)
+    if status != 0:
+        raise BuildFailedError(spec, f"failed with status {status}", place)
+    if os.path.islink(place.prefix) or not os.path.isdir(place.prefix):
+        raise HashdistError("its PREFIX is no directory any more")
+    take_over(place.prefix)
+    libraries = [path for one in in_order(inputs) for path in one.directories("lib", "lib64")]
+    unresolved = fix_run_paths(place.prefix, libraries, env=env)
+    with open(place.inside("log"), "rb") as file:
+        outcome = Outcome(file.read(), tuple(unresolved), round(time.monotonic() - started))
+    seal(store, spec, place.prefix, outcome, closure=_hash_parts(store, inputs))
 
 
 def _inputs(store: Store, spec: Spec) -> list[Input]:
@@ -100,7 +117,7 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
     prefix = store.artifacts.claim(spec.artifact)
     place = Workplace(store.inside("builds", f"{spec.name}-{store.artifacts.hash_part(spec.artifact)}"), prefix)
     if os.path.lexists(prefix):
-        kill_orphans(prefix)
+        kill_by_environment("PREFIX", prefix)
         _discard(store, prefix)
     remove_tree(place.root)
     os.mkdir(place.root, 0o755)
@@ -108,9 +125,11 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
     os.mkdir(prefix, 0o755)
     try:
         yield place
-    except (BuildFailedError, NothingBuiltError):
-        os.chmod(prefix, 0o755)
-        os.rename(prefix, place.inside("prefix"))
+    except BuildFailedError:
+        if os.path.isdir(prefix) and not os.path.islink(prefix):
+            os.chmod(prefix, 0o755)
+        if os.path.lexists(prefix):
+            os.rename(prefix, place.inside("prefix"))
         raise
     except BaseException:
         _discard(store, prefix)
@@ -121,7 +140,10 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
 
 def _discard(store: Store, path: str) -> None:
     """Take a directory away by one rename, then delete it: nobody sees half of it."""
-    os.chmod(path, 0o755)
+    if not os.path.lexists(path):
+        return
+    if not os.path.islink(path):
+        os.chmod(path, 0o755)
     victim = store.inside("trash", unique_suffix())
     os.rename(path, victim)
     remove_tree(victim)
@@ -143,8 +165,25 @@ def _fill(store: Store, spec: Spec, place: Workplace) -> None:
         os.mkdir(source)
     for directory, id in sorted(spec.sources.items()):
         if directory != ".":
-            path = os.path.join(source, directory)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            if os.path.isdir(path) and not os.listdir(path):
-                os.rmdir(path)
-            export_tree(store.objects, id, path, mtime=EPOCH)
+            export_tree(store.objects, id, _make_room(source, directory), mtime=EPOCH)
+
+
+def _make_room(source: str, directory: str) -> str:
+    """The path for a source inside the main one: free, and not below anything that is no real directory.
+
+    Raises `HashdistError`; what the main source brings there could lead anywhere.
+    """
+    path = source
+    *parents, last = directory.split("/")
+    for part in parents:
+        path = os.path.join(path, part)
+        if not os.path.lexists(path):
+            os.mkdir(path)
+        elif os.path.islink(path) or not os.path.isdir(path):
+            raise HashdistError(f"its source '{directory}' has no place: '{part}' is no directory")
+    path = os.path.join(path, last)
+    if os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path):
+        os.rmdir(path)
+    if os.path.lexists(path):
+        raise HashdistError(f"its source '{directory}' has no place: the main source has something there")
+    return path

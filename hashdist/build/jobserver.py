@@ -12,16 +12,19 @@ import threading
 from collections.abc import Iterator
 from types import TracebackType
 
+#: More than a pipe is sure to hold, and than anybody has cores.
+LIMIT = 4096
+
 
 class Cancelled(Exception):  # noqa: N818 - not an error: somebody asked for it
     """The build was told to stop."""
 
 
 class Jobserver:
-    """A pool of `jobs` slots; close it by leaving the ``with`` block."""
+    """A pool of `jobs` slots, at most `LIMIT`; close it by leaving the ``with`` block."""
 
     def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
+        self.jobs = jobs = min(jobs, LIMIT)
         self.cancelled = threading.Event()
         self._turn = threading.Lock()
         self._read, self._write = os.pipe()
@@ -55,17 +58,22 @@ class Jobserver:
         """Hold one slot: every build uses one by itself. Raises `Cancelled`."""
         with self._turn:
             while not select.select([self._read], [], [], 0.1)[0]:
-                if self.cancelled.is_set():
-                    raise Cancelled
+                self.check()
             token = os.read(self._read, 1)
         try:
-            if self.cancelled.is_set():
-                raise Cancelled
+            self.check()
             yield
         finally:
             os.write(self._write, token)
 
+    def check(self) -> None:
+        """Raise `Cancelled` if it was told to stop."""
+        if self.cancelled.is_set():
+            raise Cancelled
+
     def cancel(self) -> None:
         """Let everybody who waits give up; slots that killed children held are given back for that."""
         self.cancelled.set()
-        os.write(self._write, b"+" * self.jobs)
+        os.set_blocking(self._write, False)
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write, b"+" * self.jobs)

@@ -19,11 +19,14 @@ def all_sealed(store: Store, commit: CommitId) -> int | None:
     if answer is None:
         return None
     artifacts = store.inside("artifacts") + "/"
-    paths = answer.splitlines()
+    *paths, count = answer.splitlines() or [""]
+    if count != str(len(paths)):
+        return None  # cut short by a crash
     return len(paths) if all(os.path.exists(artifacts + path) for path in paths) else None
 
 
 def remember_sealed(store: Store, commit: CommitId, paths: Iterable[str]) -> None:
     """Note that all artifacts of a commit, at these absolute paths, are sealed."""
     artifacts = os.path.join(store.config.path, "artifacts")
-    index.write(store, index.SEALED, commit, "".join(f"{os.path.relpath(path, artifacts)}\n" for path in paths))
+    lines = [os.path.relpath(path, artifacts) for path in paths]
+    index.write(store, index.SEALED, commit, "\n".join([*lines, str(len(lines))]) + "\n")

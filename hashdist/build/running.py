@@ -11,8 +11,10 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
+from hashdist.process import kill_by_environment
+
 from .environment import Workplace, as_shell
-from .jobserver import Cancelled, Jobserver
+from .jobserver import Jobserver
 
 _POLL_SECONDS = 0.05
 _MISSING = (
@@ -27,13 +29,13 @@ def run_commands(commands: Sequence[str], *, env: Mapping[str, str], place: Work
 
     Raises `Cancelled`; whatever the commands started is dead afterwards.
     """
-    with open(place.inside("build.sh"), "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(as_shell(env, commands))
-    script = "set -ex\n" + "\n".join(commands)
+    script = place.inside("build.sh")
+    with open(script, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(as_shell(env, commands, directory=place.inside("src")))
     shell = shutil.which("sh", path=env["PATH"]) or "/bin/sh"
     with open(place.inside("log"), "wb") as log:
         process = subprocess.Popen(
-            [shell, "-c", script],
+            [shell, script],
             env={**env, **jobserver.variables},
             cwd=place.inside("src"),
             stdin=subprocess.DEVNULL,
@@ -45,8 +47,7 @@ def run_commands(commands: Sequence[str], *, env: Mapping[str, str], place: Work
         try:
             delay = 0.0005
             while not _has_ended(process):
-                if jobserver.cancelled.is_set():
-                    raise Cancelled
+                jobserver.check()
                 time.sleep(delay)
                 delay = min(delay * 2, _POLL_SECONDS)
         finally:
@@ -54,6 +55,8 @@ def run_commands(commands: Sequence[str], *, env: Mapping[str, str], place: Work
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            # also what left the group: it is known by its PREFIX, and nobody else builds there
+            kill_by_environment("PREFIX", place.prefix)
         return process.returncode
 
 
@@ -62,29 +65,10 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def kill_orphans(prefix: str) -> int:
-    """Kill what a crashed build of the artifact at `prefix` left running; return how many processes.
-
-    They are known by their PREFIX; nobody else builds there, since we hold the spec's lock.
-    """
-    wanted = b"PREFIX=" + os.fsencode(prefix)
-    killed = 0
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                if wanted not in file.read().split(b"\0"):
-                    continue
-            os.kill(int(name), signal.SIGKILL)
-        except OSError:
-            continue
-        killed += 1
-    return killed
-
-
 def last_lines(path: str, count: int = 20) -> list[str]:
-    """The end of a log."""
+    """The end of a log; nothing where there is none yet."""
+    if not os.path.exists(path):
+        return []
     with open(path, "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 16384))
         return file.read().decode(errors="replace").splitlines()[-count:]

@@ -33,13 +33,6 @@ if TYPE_CHECKING:
 _CHUNK = 8 << 20
 
 
-class NothingBuiltError(HashdistError):
-    """A build that ended well and wrote nothing."""
-
-    exit_code = 5
-    code = "build_failed"
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a build left besides its files."""
@@ -55,13 +48,13 @@ class Outcome:
 def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapping[SpecId, str]) -> CommitId:
     """Make the directory at `path` the artifact of `spec`; `closure` gives the hash part of each input's path.
 
-    Raises `NothingBuiltError` for an empty directory.
+    Call `take_over` first. Raises `HashdistError` for an empty directory, and for what is no file or link.
     """
     _freeze(path)
     wanted = {id: part.encode() for id, part in closure.items()}
     entries, references = _read(path, wanted)
     if not entries:
-        raise NothingBuiltError(f"the build of '{spec.name}' wrote nothing to its PREFIX", hint="install into $PREFIX")
+        raise HashdistError("it wrote nothing to its PREFIX")
     if store.durable:
         sync_tree(path)
         sync_directory(os.path.dirname(path))
@@ -74,7 +67,8 @@ def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapp
         seconds=outcome.seconds,
         host=os.uname().nodename,
     )
-    with store.lock(shared=True, purpose=f"seal {spec.name}"):
+    # what was built is worth any wait
+    with store.lock(shared=True, purpose=f"seal {spec.name}", timeout=None):
         commit = write_record(
             store.objects, record, inputs=spec.inputs, parents=(), identity=store.author, time=store.now()
         )
@@ -83,32 +77,54 @@ def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapp
     return commit
 
 
-def _freeze(path: str) -> None:
-    """Take all write bits and times away; modes are set, not inherited, so set-id bits go too."""
-    for folder, _, files in os.walk(path, topdown=False):
+def take_over(path: str) -> None:
+    """Make everything below `path` ours to read and change, and nobody else's: hard links become files.
+
+    A hard link could reach into something that is sealed already, or stay writable from outside.
+    """
+    os.chmod(path, 0o755)
+    for folder, folders, files in os.walk(path, onerror=_raise):
+        for name in folders:
+            below = os.path.join(folder, name)
+            if not os.path.islink(below):
+                os.chmod(below, 0o755)
         for name in files:
             file = os.path.join(folder, name)
             status = os.lstat(file)
             if stat.S_ISREG(status.st_mode):
+                executable = bool(status.st_mode & stat.S_IXUSR)
                 if status.st_nlink > 1:
                     _own_copy(file)
-                os.chmod(file, 0o555 if status.st_mode & stat.S_IXUSR else 0o444)
-            os.utime(file, (EPOCH, EPOCH), follow_symlinks=False)
-        for name in os.listdir(folder):
-            below = os.path.join(folder, name)
-            if os.path.islink(below):
-                os.utime(below, (EPOCH, EPOCH), follow_symlinks=False)
-        os.chmod(folder, 0o555)
-        os.utime(folder, (EPOCH, EPOCH))
+                os.chmod(file, 0o755 if executable else 0o644)
 
 
 def _own_copy(file: str) -> None:
-    """Give a file an inode of its own: a hard link could reach something outside that stays writable."""
     temporary = f"{file}.hdist-copy"
     with open(file, "rb") as old, open(temporary, "xb") as new:
         while chunk := old.read(_CHUNK):
             new.write(chunk)
     os.rename(temporary, file)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _freeze(path: str) -> None:
+    """Take all write bits and times away; modes are set, not inherited, so set-id bits go too."""
+    for folder, folders, files in os.walk(path, topdown=False, onerror=_raise):
+        for name in files:
+            file = os.path.join(folder, name)
+            status = os.lstat(file)
+            if stat.S_ISREG(status.st_mode):
+                os.chmod(file, 0o555 if status.st_mode & stat.S_IXUSR else 0o444)
+            os.utime(file, (EPOCH, EPOCH), follow_symlinks=False)
+        for name in folders:
+            below = os.path.join(folder, name)
+            if os.path.islink(below):
+                os.utime(below, (EPOCH, EPOCH), follow_symlinks=False)
+        os.chmod(folder, 0o555)
+        os.utime(folder, (EPOCH, EPOCH))
 
 
 def _read(path: str, wanted: Mapping[SpecId, bytes]) -> tuple[list[ManifestEntry], set[SpecId]]:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from hashdist.errors import ConflictError
 from hashdist.fsutil import atomic
+from hashdist.objects.ids import is_hex
 from hashdist.refs import names
 from hashdist.store import index
 
 if TYPE_CHECKING:
     from hashdist.objects.ids import CommitId
     from hashdist.store.store import Store
+
+#: Digits of a prefix's name, as `hashdist.checkout.prefix` gives it.
+_NAME_DIGITS = 32
 
 
 class NotALinkError(ConflictError):
@@ -101,10 +105,10 @@ def _name(path: str) -> str:
 
 def known_prefix(store: Store, commit: CommitId) -> str | None:
     """The path of a commit's prefix, if it is known and there."""
-    name = index.read(store, index.PREFIX, commit)
-    if name is None:
+    name = (index.read(store, index.PREFIX, commit) or "").strip()
+    if not is_hex(name) or len(name) != _NAME_DIGITS:
         return None
-    path = store.inside("prefixes", name.strip())
+    path = store.inside("prefixes", name)
     return path if os.path.isdir(path) else None
 
 

@@ -49,4 +49,4 @@ def full_identity(env: Mapping[str, str]) -> str:
 
 
 def _clean(text: str) -> str:
-    return "".join(char for char in text if char not in "<>\n\0")
+    return "".join(char for char in text if char not in "<>" and char.isprintable())

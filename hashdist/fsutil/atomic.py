@@ -16,9 +16,14 @@ def unique_suffix() -> str:
     return f"{os.uname().nodename}-{os.getpid()}-{_counter}-{os.urandom(4).hex()}"
 
 
-def write_file(path: str, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
-    """Make `path` hold exactly `data`, wholly or not at all; an older file is replaced."""
-    temporary = f"{path}.tmp-{unique_suffix()}"
+def write_file(
+    path: str, data: bytes, *, mode: int = 0o644, durable: bool = True, temporary: str | None = None
+) -> None:
+    """Make `path` hold exactly `data`, wholly or not at all; an older file is replaced.
+
+    `temporary` is the name it has before; without one it is ``<path>.tmp-…``.
+    """
+    temporary = temporary or f"{path}.tmp-{unique_suffix()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with open(fd, "wb") as file:

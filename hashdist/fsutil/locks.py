@@ -29,16 +29,17 @@ def locked(
     timeout: float | None = 60.0,
     purpose: str = "",
     waiting: Callable[[str], None] | None = None,
+    give_up: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Hold the lock file `path`, exclusively or `shared`, while the block runs.
 
     With a `purpose` the file names us to those who wait; without one its content is left alone.
     `waiting` is called once with the holder's words when the lock is not free at once. Raises `BusyError`
-    after `timeout` seconds (None: never).
+    after `timeout` seconds (None: never); `give_up` is called between tries, and may raise.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        _acquire(fd, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, timeout, waiting)
+        _acquire(fd, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, timeout, waiting, give_up)
         if purpose and not shared:
             _write_holder(fd, purpose)
         yield
@@ -61,7 +62,14 @@ def is_locked(path: str) -> bool:
     return False
 
 
-def _acquire(fd: int, path: str, kind: int, timeout: float | None, waiting: Callable[[str], None] | None) -> None:
+def _acquire(
+    fd: int,
+    path: str,
+    kind: int,
+    timeout: float | None,
+    waiting: Callable[[str], None] | None,
+    give_up: Callable[[], None],
+) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout
     told = False
     while not _try(fd, kind, path):
@@ -72,6 +80,7 @@ def _acquire(fd: int, path: str, kind: int, timeout: float | None, waiting: Call
             raise BusyError(
                 f"'{os.path.basename(path)}' is held by {_read_holder(path)}", hint="wait for it to end and try again"
             )
+        give_up()
         time.sleep(_POLL)
 
 

@@ -11,7 +11,7 @@ def remove_tree(path: str) -> None:
     """Delete `path` with all below it, read-only directories included; links are not followed.
 
     Iterative, one open directory a level, so neither depth nor path length is a limit. What is not
-    there is no error.
+    there, or goes meanwhile, is no error.
     """
     try:
         status = os.lstat(path)
@@ -24,6 +24,10 @@ def remove_tree(path: str) -> None:
     root = os.open(parent or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _remove_directory(root, name)
+    except FileNotFoundError:
+        # somebody else deletes it too; go on until one of us is through
+        if os.path.lexists(path):
+            remove_tree(path)
     finally:
         os.close(root)
 
@@ -34,29 +38,29 @@ def _remove_directory(parent: int, name: str) -> None:
     Only one descriptor is open at a time; a directory that was moved away meanwhile is noticed by its
     inode and left alone.
     """
-    stack: list[tuple[str, int, int]] = []
     current = _open_directory(parent, name)
-    stack.append((name, *_identity(current)))
-    while stack:
-        child = _empty(current)
-        if child is not None:
-            below = _open_directory(current, child)
-            os.close(current)
-            current = below
-            stack.append((child, *_identity(current)))
-            continue
-        name, _, _ = stack.pop()
-        if stack:
+    stack = [(name, *_identity(current))]
+    try:
+        while True:
+            child = _empty(current)
+            if child is not None:
+                below = _open_directory(current, child)
+                os.close(current)
+                current = below
+                stack.append((child, *_identity(current)))
+                continue
+            name, _, _ = stack.pop()
+            if not stack:
+                break
             above = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=current)
             os.close(current)
             current = above
             if _identity(current) != stack[-1][1:]:
-                os.close(current)
                 raise OSError(f"'{name}' was moved while it was being deleted")
             os.rmdir(name, dir_fd=current)
-        else:
-            os.close(current)
-            os.rmdir(name, dir_fd=parent)
+    finally:
+        os.close(current)
+    os.rmdir(name, dir_fd=parent)
 
 
 def _open_directory(parent: int, name: str) -> int:

@@ -6,15 +6,18 @@ half an answer.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hashdist.errors import NotFoundError
+from hashdist.errors import DamagedError
 from hashdist.objects.ids import CommitId, SourceId, SpecId
+from hashdist.objects.libgit2 import ObjectMissingError
 from hashdist.refs import names
-from hashdist.refs.edges import EdgeReader
+from hashdist.refs.edges import EdgeReader, NotAProfileError
 from hashdist.store.roots import running
 
 if TYPE_CHECKING:
@@ -37,10 +40,6 @@ class Alive:
     """Names of prefixes that links of checkouts lead to."""
     expired_undo: dict[str, CommitId] = field(default_factory=dict)
     """Refs under ``refs/undo/`` whose time is over."""
-    since: int = 0
-    """What was made or died at this time (seconds since 1970) or later counts."""
-    running_since: int | None = None
-    """When the oldest running command began: objects written since may be about to get a ref."""
 
 
 def mark(store: Store, *, grace: int) -> Alive:
@@ -48,6 +47,16 @@ def mark(store: Store, *, grace: int) -> Alive:
 
     Raises `DamagedError` when something on the way cannot be read.
     """
+    try:
+        return _mark(store, grace)
+    except ObjectMissingError as error:
+        raise DamagedError(
+            f"what a ref names is not whole: {error.message}",
+            hint=f"git -C {store.git} fsck tells which; nothing was deleted",
+        ) from error
+
+
+def _mark(store: Store, grace: int) -> Alive:
     alive = Alive()
     at_work = running(store)
     since = store.now() - grace if grace else store.now() + 1  # without grace not even what died this second
@@ -56,13 +65,16 @@ def mark(store: Store, *, grace: int) -> Alive:
     edges = EdgeReader(store.objects)
     for commit in _starts(store, alive, since):
         _walk(store, edges, commit, alive)
-    alive.since, alive.running_since = since, at_work.since
-    alive.specs |= at_work.specs
-    _mark_young(store, alive, since)
-    for spec in list(alive.specs):
+    for prefix in _linked_prefixes(store):
+        alive.prefixes.add(prefix)
+        alive.specs |= members(store.inside("prefixes", prefix))
+    for spec in alive.specs:
+        alive.sources.update(edges.spec(spec).sources.values())
+    _mark_young(store, edges, alive, since)
+    for spec in at_work.specs - alive.specs:
+        alive.specs.add(spec)
         if spec in store.objects:
             alive.sources.update(edges.spec(spec).sources.values())
-    alive.prefixes.update(_linked_prefixes(store))
     return alive
 
 
@@ -97,20 +109,18 @@ def _walk(store: Store, edges: EdgeReader, start: CommitId, alive: Alive) -> Non
         if commit in alive.commits:
             continue
         alive.commits.add(commit)
-        try:
+        with contextlib.suppress(NotAProfileError):  # a host scan, or somebody's own commit: it keeps itself
             alive.specs.update(edges.specs(commit).values())
-        except NotFoundError:
-            if commit not in store.objects:
-                raise
-            # a host scan, or somebody's own commit: it keeps itself
         pending += store.objects.commit(commit).parents
 
 
-def _mark_young(store: Store, alive: Alive, since: int) -> None:
-    """What was made lately may be about to be recorded."""
+def _mark_young(store: Store, edges: EdgeReader, alive: Alive, since: int) -> None:
+    """What was made lately may be about to be recorded, and stays with all it was made with."""
     for spec, commit in store.artifacts.all():
         if spec not in alive.specs and store.objects.commit(commit).time >= since:
-            alive.specs.add(spec)
+            found = edges.spec(spec)
+            alive.specs |= {spec, *found.inputs.values()}
+            alive.sources.update(found.sources.values())
     for source in store.sources.all():
         log = store.refs.reflog(names.SOURCES + source)
         if not log or log[0].time >= since:
@@ -126,3 +136,16 @@ def _linked_prefixes(store: Store) -> Iterator[str]:
             yield os.path.basename(os.readlink(link).rstrip("/"))
         except OSError:
             continue
+
+
+def members(prefix: str) -> set[SpecId]:
+    """The specs that a prefix was made of; none if there is no such prefix. Raises `DamagedError`."""
+    try:
+        with open(os.path.join(prefix, ".hashdist.json"), encoding="utf-8") as file:
+            return {SpecId(text.rpartition("/")[2]) for text in json.load(file)["artifacts"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not os.path.isdir(prefix):
+            return set()
+        raise DamagedError(
+            f"prefix '{prefix}' does not say what it is made of: {error}", hint="move it away"
+        ) from error

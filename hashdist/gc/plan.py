@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hashdist import process
-from hashdist.errors import DamagedError
 from hashdist.fsutil.removal import measure_tree
-from hashdist.objects.ids import CommitId, SpecId
+from hashdist.objects.ids import CommitId
 from hashdist.objects.spec import Spec, read_spec
 from hashdist.refs import names
 from hashdist.store import index
 from hashdist.store.roots import running
 
-from .marking import Alive, mark
+from .marking import Alive, mark, members
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
@@ -56,10 +54,6 @@ class GcPlan:
     """Bytes of git objects that go, on disk."""
     grace: int = 0
     """Seconds that dead things stay."""
-    since: int = 0
-    """Reflog entries from before this time (seconds since 1970) go, if they lead to what is unreachable."""
-    objects_since: int | None = None
-    """Unreachable objects written since this time stay; None: none do."""
 
     @property
     def files(self) -> list[Victim]:
@@ -80,7 +74,7 @@ class GcPlan:
 def plan(store: Store, *, grace: int) -> GcPlan:
     """Find out what goes; raises `DamagedError` when what is alive cannot be told for sure."""
     alive = mark(store, grace=grace)
-    found = GcPlan(grace=grace, since=alive.since, objects_since=alive.running_since)
+    found = GcPlan(grace=grace)
     found.refs.update(alive.expired_undo)
     _plan_artifacts(store, alive, found)
     _plan_prefixes(store, alive, found)
@@ -145,19 +139,8 @@ def _plan_prefixes(store: Store, alive: Alive, found: GcPlan) -> None:
     root = os.path.join(store.config.path, "prefixes")
     for name in sorted(os.listdir(root)):
         path = os.path.join(root, name)
-        if name not in living and (name in known or ".tmp-" in name or not _members(path) <= alive.specs):
+        if name not in living and (name in known or ".tmp-" in name or not members(path) <= alive.specs):
             found.prefixes.append(_victim(path))
-
-
-def _members(prefix: str) -> set[SpecId]:
-    path = os.path.join(prefix, ".hashdist.json")
-    try:
-        with open(path, encoding="utf-8") as file:
-            return {SpecId(text.rpartition("/")[2]) for text in json.load(file)["artifacts"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedError(
-            f"prefix '{prefix}' does not say what it is made of: {error}", hint="move it away"
-        ) from error
 
 
 def _plan_leftovers(store: Store, found: GcPlan, grace: int) -> None:

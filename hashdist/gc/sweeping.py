@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from hashdist.store.store import Store
 
 
+#: Seconds that clocks may differ, and that git counts a second's objects as older.
+_ROOM_SECONDS = 60
+
+
 def collect(store: Store, *, grace: int, progress: Progress = SILENT) -> GcPlan:
     """Plan and carry out, with nobody else in the middle of anything; return what went.
 
@@ -33,8 +37,9 @@ def collect(store: Store, *, grace: int, progress: Progress = SILENT) -> GcPlan:
                 for name, commit in found.refs.items():
                     transaction.delete(name, old=commit)
             sync_directory(store.git)
+        for victim in found.artifacts:
+            process.kill_by_environment("PREFIX", victim.path)  # what a crashed build left running there
         moved = [_to_trash(store, victim) for victim in found.files]
-        running(store, drop_stale=True)
     # what is in the trash goes before git writes anything, so that all of this works on a full disk
     with progress.task("deleting", len(moved), "item") as task:
         for path in moved:
@@ -64,14 +69,21 @@ def _to_trash(store: Store, victim: Victim) -> str:
 
 
 def _collect_objects(store: Store, found: GcPlan) -> None:
-    """Let git drop what nothing reaches, reflogs included once their time is over."""
+    """Let git drop what nothing reaches, reflogs included once their time is over.
+
+    What was written since the oldest running command began stays, with some room for clocks; and packs are
+    left alone while one runs, since it may be about to name an old object that it found there.
+    """
     env = git_env(store)
-    since = "now" if found.since > store.now() else f"@{found.since}"
-    objects = "now" if found.objects_since is None else f"@{found.objects_since}"
+    at_work = running(store, drop_stale=True)
+    now = store.now()
+    limits = [now - found.grace, *([at_work.since] if at_work.since is not None else [])]
+    entries = "now" if found.grace == 0 and at_work.since is None else f"@{min(limits)}"
+    objects = "now" if at_work.since is None else f"@{at_work.since - _ROOM_SECONDS}"
     with store.refs.still("gc"):
-        process.run(["git", "reflog", "expire", "--expire=never", f"--expire-unreachable={since}", "--all"], env=env)
+        process.run(["git", "reflog", "expire", "--expire=never", f"--expire-unreachable={entries}", "--all"], env=env)
         process.run(["git", "pack-refs", "--all"], env=env)
-        if found.refs or found.grace == 0:
+        if at_work.since is None and (found.refs or found.grace == 0):
             process.run(["git", "repack", "-a", "-d", "-q"], env=env)
         process.run(["git", "prune", f"--expire={objects}"], env=env)
 

@@ -30,7 +30,7 @@ BASE_1 = tuple(
 )
 _REQUIRED = ("sh", "make", "tar", "sed", "grep", "cp")
 _VERSION = re.compile(r"\d+\.\d[\w.+~-]*")
-_SECONDS = 5.0
+_SECONDS = 30.0
 
 
 def find_base(number: int, *, env: Mapping[str, str]) -> Found:
@@ -58,6 +58,9 @@ def command_version(path: str, env: Mapping[str, str]) -> str:
     """What a command says its version is; where it says none, the beginning of its content's SHA-256."""
     try:
         said = process.run([path, "--version"], env={**env, "LC_ALL": "C"}, timeout=_SECONDS)
+    except process.ProgramTimeoutError as error:
+        words = f"'{path} --version' does not answer"
+        raise HostNotFoundError(words, hint="try again when the machine is less busy") from error
     except (process.ProgramFailedError, process.ProgramMissingError):
         said = b""
     first = said.decode(errors="replace").strip().split("\n")[0]

@@ -101,36 +101,35 @@ def export_tree(database: ObjectDatabase, id: TreeId, path: str, *, mtime: int) 
     reading a damaged tree raises.
     """
     os.mkdir(path, 0o755)
-    pending: list[tuple[TreeId, int]] = [(id, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))]
+    # a directory's descriptor is open only while we are in it or below it
+    stack = [(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), iter(database.tree(id)))]
     try:
-        while pending:
-            tree_id, folder = pending.pop()
-            try:
-                _export_folder(database, tree_id, folder, mtime, pending)
-            finally:
-                os.close(folder)
+        while stack:
+            folder, entries = stack[-1]
+            for entry in entries:
+                if entry.mode is tree.Mode.DIRECTORY:
+                    os.mkdir(entry.name, 0o755, dir_fd=folder)
+                    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                    stack.append((os.open(entry.name, flags, dir_fd=folder), iter(database.tree(entry.id))))
+                    break
+                _export_entry(database, entry, folder, mtime)
+            else:
+                os.utime(folder, (mtime, mtime))
+                os.close(stack.pop()[0])
     finally:
-        for _, folder in pending:
+        for folder, _ in stack:
             os.close(folder)
 
 
-def _export_folder(
-    database: ObjectDatabase, id: TreeId, folder: int, mtime: int, pending: list[tuple[TreeId, int]]
-) -> None:
-    for entry in database.tree(id):
-        if entry.mode is tree.Mode.DIRECTORY:
-            os.mkdir(entry.name, 0o755, dir_fd=folder)
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            pending.append((TreeId(entry.id), os.open(entry.name, flags, dir_fd=folder)))
-        elif entry.mode is tree.Mode.SYMLINK:
-            os.symlink(database.blob(entry.id), entry.name, dir_fd=folder)
-            os.utime(entry.name, (mtime, mtime), dir_fd=folder, follow_symlinks=False)
-        else:
-            mode = 0o755 if entry.mode is tree.Mode.EXECUTABLE else 0o644
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(entry.name, flags, mode, dir_fd=folder)
-            with open(fd, "wb") as file:
-                file.write(database.blob(entry.id))
-                file.flush()
-                os.utime(fd, (mtime, mtime))
-    os.utime(folder, (mtime, mtime))
+def _export_entry(database: ObjectDatabase, entry: tree.Entry, folder: int, mtime: int) -> None:
+    if entry.mode is tree.Mode.SYMLINK:
+        os.symlink(database.blob(entry.id), entry.name, dir_fd=folder)
+        os.utime(entry.name, (mtime, mtime), dir_fd=folder, follow_symlinks=False)
+        return
+    mode = 0o755 if entry.mode is tree.Mode.EXECUTABLE else 0o644
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(entry.name, flags, mode, dir_fd=folder)
+    with open(fd, "wb") as file:
+        file.write(database.blob(entry.id))
+        file.flush()
+        os.utime(fd, (mtime, mtime))

@@ -193,7 +193,7 @@ class Importer:
             self._collect()
 
     def _pack_batch(self, reads: list[Read]) -> list[Packed]:
-        return [pack_object("blob", read(), self._database) for read in reads]
+        return [pack_object("blob", read(), self._database.__contains__) for read in reads]
 
     def _collect(self) -> None:
         future, slots, size = self._pending.popleft()
@@ -219,7 +219,7 @@ class Importer:
                 else:
                     assert item.slot.id is not None, "every batch was collected"
                     entries.append(tree.Entry(name, item.mode, item.slot.id))
-            packed = pack_object("tree", tree.encode(entries), self._database)
+            packed = pack_object("tree", tree.encode(entries), self._database.__contains__)
             self._pack.write(packed)
             done[id(folder)] = TreeId(packed.id)
         return done[id(root)]

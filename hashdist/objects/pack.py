@@ -11,7 +11,7 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Container
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from isal import isal_zlib
@@ -42,12 +42,12 @@ class Packed(NamedTuple):
     data: bytes
 
 
-def pack_object(kind: str, data: bytes, known: Container[ObjectId] = ()) -> Packed:
+def pack_object(kind: str, data: bytes, known: Callable[[ObjectId], bool]) -> Packed:
     """Hash an object, and compress it unless it is `known`; spends its time outside Python's lock."""
     digest = hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
     digest.update(data)
     id = ObjectId(digest.hexdigest())
-    return Packed(id, b"" if id in known else _header(kind, len(data)) + isal_zlib.compress(data, 1))
+    return Packed(id, b"" if known(id) else _header(kind, len(data)) + isal_zlib.compress(data, 1))
 
 
 def _header(kind: str, size: int) -> bytes:

@@ -20,10 +20,13 @@ from hashdist.objects.ids import CommitId
 from . import names
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from .reflog import ReflogEntry
 
 ZERO = "0" * 40
 _SYMBOLIC = "ref: "
+_LONGEST_LINE = 1 << 16
 
 
 class RefMovedError(ConflictError):
@@ -84,6 +87,8 @@ class RefDatabase:
         """The full name of the ref that `name` means: as it stands, a tag, a profile, a remote's profile."""
         if name in {"HEAD", "@"}:
             return "HEAD"
+        if not names.is_ref_name(name):
+            return None
         full = (f"refs/{name}", names.TAGS + name, names.HEADS + name, f"refs/remotes/{name}")
         candidates = (name,) if name.startswith("refs/") else full
         return next((candidate for candidate in candidates if self.get(candidate) is not None), None)
@@ -102,6 +107,8 @@ class RefDatabase:
         found = {name: id for name, id in self._packed().items() if name.startswith(prefix)}
         for name in self._loose_names(prefix):
             id = self.get(name)
+            if id is None and not os.path.lexists(os.path.join(self.path, name)):
+                continue  # deleted since it was listed
             if id is None:
                 raise RefDamagedError(f"ref '{name}' names a ref that is not there")
             found[name] = id
@@ -165,13 +172,13 @@ class RefDatabase:
             for entry in entries:
                 if entry.is_dir():
                     pending.append(entry.path)
-                elif not entry.name.endswith(".lock") and ".tmp-" not in entry.name:
+                elif not entry.name.endswith(".lock"):
                     yield os.path.relpath(entry.path, self.path)
 
     def _packed(self) -> dict[str, CommitId]:
         """The refs in ``packed-refs``, which is replaced as a whole: the same inode and time, the same content."""
         try:
-            with open(os.path.join(self.path, "packed-refs"), encoding="utf-8") as file:
+            with open(os.path.join(self.path, "packed-refs"), encoding="utf-8", errors="surrogateescape") as file:
                 status = os.fstat(file.fileno())
                 key = (status.st_ino, status.st_mtime_ns, status.st_size)
                 if key == self._packed_key:
@@ -208,7 +215,8 @@ class RefDatabase:
         # we hold the lock that every writer of ours takes: a lock file here was left by a crash
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{path}.lock")
-        atomic.write_file(path, f"{value}\n".encode(), durable=self._durable)
+        # no ref can end so, so a reader knows it for what it is
+        atomic.write_file(path, f"{value}\n".encode(), durable=self._durable, temporary=f"{path}.lock")
 
     def _remove(self, gone: set[str]) -> None:
         """Remove refs, the packed ones first and all at once: a loose file that goes must uncover nothing."""
@@ -238,13 +246,13 @@ class RefDatabase:
             _remove_empty_directories(path)
         words = " ".join(reason.split())
         line = f"{old} {new} {self._identity} {int(self._clock())} +0000\t{words}\n"
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(fd, line.encode())
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with open(fd, "r+b") as file:
+            _cut_unfinished_line(file)
+            file.write(line.encode(errors="replace"))
+            file.flush()
             if self._durable:
                 os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 class Transaction:
@@ -298,13 +306,26 @@ class Transaction:
 
     def _apply(self) -> None:
         database = self._database
-        database._remove({name for name, new, _ in self._moves if new == ZERO})  # noqa: SLF001 - the two are one
         for name, new, old in self._moves:
             if new == ZERO:
                 continue
-            database._write(name, new)  # noqa: SLF001
+            database._write(name, new)  # noqa: SLF001 - the two are one
             target = database.get(name) or ZERO if new.startswith(_SYMBOLIC) else new
             database._append_log(name, old or ZERO, target, self._reason)  # noqa: SLF001
+        # last, so that what remembers them is there first
+        database._remove({name for name, new, _ in self._moves if new == ZERO})  # noqa: SLF001
+
+
+def _cut_unfinished_line(file: BinaryIO) -> None:
+    """Stand at the end of a reflog, without what a crash left behind its last line end."""
+    end = file.seek(0, os.SEEK_END)
+    if end:
+        file.seek(max(0, end - _LONGEST_LINE))
+        tail = file.read()
+        if not tail.endswith(b"\n"):
+            end -= len(tail) - (tail.rfind(b"\n") + 1)
+            file.truncate(end)
+        file.seek(end)
 
 
 def _remove_empty_directories(path: str) -> None:

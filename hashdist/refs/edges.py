@@ -12,6 +12,10 @@ from hashdist.objects.spec import Spec, read_spec
 from hashdist.objects.tree import Mode
 
 
+class NotAProfileError(NotFoundError):
+    """A commit that was read and is no commit of a profile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reached:
     """What a commit of a profile names."""
@@ -37,14 +41,16 @@ class EdgeReader:
         return self._specs[id]
 
     def specs(self, commit: CommitId) -> Mapping[str, SpecId]:
-        """The specs that a commit of a profile names, by package; raises `NotFoundError` if it is no such commit."""
-        tree = self._objects.commit(commit).tree
-        entry = next((entry for entry in self._objects.tree(tree) if entry.name == b"specs"), None)
+        """The specs that a commit of a profile names, by package; raises `NotAProfileError` if it is no such commit."""
+        entries = {entry.name: entry for entry in self._objects.tree(self._objects.commit(commit).tree)}
+        if b"lock.json" not in entries:
+            raise NotAProfileError(f"commit {commit} is not a commit of a profile: it has no 'lock.json'")
+        entry = entries.get(b"specs")
         if entry is None or entry.mode is not Mode.DIRECTORY:
-            raise NotFoundError(f"commit {commit} is not a commit of a profile: it has no 'specs'")
+            return {}  # a stack without packages
         if entry.id not in self._specs_of_tree:
-            entries = self._objects.tree(entry.id)
-            self._specs_of_tree[entry.id] = {one.name.decode(): SpecId(one.id) for one in entries}
+            found = self._objects.tree(entry.id)
+            self._specs_of_tree[entry.id] = {one.name.decode(): SpecId(one.id) for one in found}
         return self._specs_of_tree[entry.id]
 
     def reached(self, commit: CommitId) -> Reached:

@@ -18,7 +18,9 @@ PROVENANCE = "refs/provenance/"
 ROOTS = (HEADS, TAGS, HOSTS, CHECKOUTS, PINS, UNDO)
 #: The checkout that commands mean when none is named; its branch is the repository's own HEAD.
 DEFAULT_CHECKOUT = "current"
-_LIMIT = 200
+_LIMIT = 255
+#: Profiles and tags are shorter: what remembers a deleted one has a longer name.
+_SHORT = 180
 _FORBIDDEN = frozenset(" ~^:?*[\\\x7f") | frozenset(map(chr, range(32)))
 
 
@@ -38,7 +40,11 @@ def check_ref_name(name: str, *, what: str = "ref") -> str:
 def _fault(name: str) -> str | None:
     if not name:
         return "it is empty"
-    if len(name.encode(errors="replace")) > _LIMIT:
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        return "it is not UTF-8"
+    if length > _LIMIT:
         return f"it is longer than {_LIMIT} bytes"
     if name.startswith("-"):
         return "it begins with '-'"
@@ -54,7 +60,19 @@ def check_profile_name(name: str) -> str:
     """Return `name` if it can be a profile's; raises `InvalidError`."""
     if name == "HEAD" or name.startswith("refs/"):
         raise InvalidError(f"bad profile name '{name}': git keeps it for itself")
-    return check_ref_name(name, what="profile")
+    return check_short_name(name, what="profile")
+
+
+def check_short_name(name: str, *, what: str) -> str:
+    """Return `name` if it can be a profile's or a tag's last part; raises `InvalidError`."""
+    if len(name.encode(errors="replace")) > _SHORT:
+        raise InvalidError(f"bad {what} name '{name[:60]}…': it is longer than {_SHORT} bytes")
+    return check_ref_name(name, what=what)
+
+
+def is_ref_name(name: str) -> bool:
+    """Whether a ref could have this name."""
+    return _fault(name) is None
 
 
 def head_ref(checkout: str) -> str:

@@ -38,9 +38,9 @@ class ReflogEntry:
 def parse_reflog(path: str) -> tuple[ReflogEntry, ...]:
     """Read a reflog, newest first; none where there is no file. An unfinished last line (a crash) does not count."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
             text = file.read()
     except FileNotFoundError:
         return ()
     complete = text[: text.rfind("\n") + 1]
-    return tuple(ReflogEntry.parse(line) for line in reversed(complete.splitlines()))
+    return tuple(ReflogEntry.parse(line) for line in reversed(complete.split("\n")[:-1]))

@@ -6,6 +6,7 @@ What an entry rests on may be deleted only after the entry is (`forget`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,12 @@ def read(store: Store, kind: str, commit: CommitId) -> str | None:
 def write(store: Store, kind: str, commit: CommitId, answer: str) -> None:
     """Keep the answer for a commit; a store that we cannot write to goes without."""
     folder = store.inside("index", kind)
-    with contextlib.suppress(PermissionError):
+    try:
         os.makedirs(folder, exist_ok=True)
         write_file(os.path.join(folder, commit), answer.encode(), durable=False)
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise
 
 
 def forget(store: Store) -> None:

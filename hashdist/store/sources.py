@@ -32,10 +32,10 @@ class SourceStore:
     def keep(self, tree: TreeId, *, reason: str) -> SourceId:
         """Give the tree a ref, to a commit that is the same in every store."""
         id = SourceId(tree)
-        if id not in self:
-            commit = self._objects.add_commit(tree, identity=NOBODY, time=0, message=f"source {id}\n")
-            with self._refs.transaction(reason) as transaction:
-                transaction.set(names.SOURCES + id, commit)
+        commit = self._objects.add_commit(tree, identity=NOBODY, time=0, message=f"source {id}\n")
+        with self._refs.transaction(reason) as transaction:
+            # also when it is there: the reflog tells gc when it was last wanted
+            transaction.set(names.SOURCES + id, commit)
         return id
 
     def check(self, id: SourceId) -> SourceId:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from hashdist.errors import HashdistError, NotFoundError
+from hashdist.errors import ConflictError, HashdistError, NotFoundError
 from hashdist.fsutil.locks import locked
 from hashdist.refs.database import RefDatabase
 
@@ -33,6 +33,12 @@ class UnsupportedFormatError(HashdistError):
     """A store of a format that this hashdist does not know."""
 
     code = "store_format"
+
+
+class StoreMovedError(ConflictError):
+    """A store that was copied or moved."""
+
+    code = "store_moved"
 
 
 class Store:
@@ -94,7 +100,21 @@ class Store:
         """What was fixed when the store was made; raises `ConflictError` when it was moved since."""
         from .config import StoreConfig  # noqa: PLC0415 - reading TOML would slow every switch of checkouts
 
-        return StoreConfig.parse(_read_text(self.inside("config.toml")))
+        config = StoreConfig.parse(_read_text(self.inside("config.toml")))
+        self._check_place(config.path)
+        return config
+
+    def _check_place(self, canonical: str) -> None:
+        """Refuse a store that is not where it was made: what it built has the old path baked in."""
+        try:
+            same = os.path.samefile(canonical, self.path)
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise StoreMovedError(
+                f"this store was made at '{canonical}' and is now at '{self.path}'",
+                hint=f"move it back, or make a link: ln -s {self.path} {canonical}",
+            )
 
     @functools.cached_property
     def objects(self) -> ObjectDatabase:
@@ -137,7 +157,10 @@ class Store:
         if self._durable is not None:
             return self._durable
         # not the whole of TOML: this is read before every move of a ref
-        return 'durability = "fast"' not in _read_text(self.inside("config.toml")).splitlines()
+        lines = _read_text(self.inside("config.toml")).splitlines()
+        if f'path = "{self.path}"' not in lines:
+            self._check_place(self.config.path)
+        return 'durability = "fast"' not in lines
 
     @property
     def author(self) -> Identity:
@@ -165,9 +188,10 @@ class Store:
         return os.path.join(self.path, "locks", name)
 
     @contextlib.contextmanager
-    def lock(self, *, shared: bool, purpose: str) -> Iterator[None]:
+    def lock(self, *, shared: bool, purpose: str, timeout: float | None = 60.0) -> Iterator[None]:
         """Hold the store lock: shared from reuse check to ref move, exclusive for gc's sweep, never for a build."""
-        with locked(self.lock_path("store"), shared=shared, purpose=purpose, waiting=self.waiting):
+        path = self.lock_path("store")
+        with locked(path, shared=shared, purpose=purpose, waiting=self.waiting, timeout=timeout):
             yield
 
     def sync_objects(self) -> None:
@@ -175,8 +199,8 @@ class Store:
         if self.durable and "objects" in self.__dict__ and self.objects.unsynced:
             from hashdist.fsutil.staging import sync_tree  # noqa: PLC0415 - only writers of objects need it
 
+            self.objects.unsynced = False  # first: what is written meanwhile counts again
             sync_tree(os.path.join(self.git, "objects"))
-            self.objects.unsynced = False
 
 
 def _read_text(path: str) -> str:

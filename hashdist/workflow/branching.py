@@ -19,7 +19,7 @@ def create_branch(store: Store, name: str, start: str | None) -> CommitId:
 
 def create_tag(store: Store, name: str, start: str | None) -> CommitId:
     """Make a tag at a revision (None: HEAD); raises `ConflictError` if there is one of that name."""
-    return _create(store, names.TAGS + names.check_ref_name(name, what="tag"), start, what="tag")
+    return _create(store, names.TAGS + names.check_short_name(name, what="tag"), start, what="tag")
 
 
 def _create(store: Store, ref: str, start: str | None, *, what: str) -> CommitId:

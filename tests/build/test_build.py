@@ -62,7 +62,9 @@ def test_script_by_hand(tmp_path):
     """The kept script sets the very same environment, quotes included."""
     import subprocess
 
-    script = as_shell({"A": 'it\'s "x" $y', "B": "2"}, ['test "$A$B" = "it\'s \\"x\\" \\$y2"', "echo fine"])
+    script = as_shell(
+        {"A": 'it\'s "x" $y', "B": "2"}, directory="/", commands=['test "$A$B" = "it\'s \\"x\\" \\$y2"', "echo fine"]
+    )
     assert subprocess.run(["sh"], input=script, capture_output=True, text=True, check=True).stdout == "fine\n"
 
 

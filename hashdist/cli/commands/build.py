@@ -18,7 +18,7 @@ from hashdist.workflow.session import Session
 
 @make(creates=True)
 @click.argument("what", required=False, metavar="[REV|FILE]")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Cores in all; without it those of this machine.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 4096), help="Cores in all; without it those of this machine.")
 @click.option("-k", "--keep-going", is_flag=True, help="After a failure build what does not need it.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be built.")
 def build(app: App, what: str | None, jobs: int | None, keep_going: bool, dry_run: bool) -> None:

@@ -27,7 +27,7 @@ class NotBuiltYetError(NotFoundError):
     "--to", "place", metavar="PATH", help="Another checkout than the store's 'current': a link to make at PATH."
 )
 @click.option("--build", is_flag=True, help="Build what is missing.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Cores in all; without it those of this machine.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 4096), help="Cores in all; without it those of this machine.")
 def checkout(app: App, revision: str | None, new: str | None, place: str | None, build: bool, jobs: int | None) -> None:
     """Switch to a profile, a tag or a commit; without REVISION to the tip of the profile that is followed."""
     checkout = Checkout(app.store, place)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from hashdist.errors import ConflictError
@@ -43,8 +43,11 @@ class PathConflictError(ConflictError):
     code = "path_conflict"
 
 
-def union(members: Sequence[Member]) -> LinkPlan:
-    """Plan the union of artifacts; equal files never conflict. Raises `PathConflictError`, all conflicts at once."""
+def union(members: Sequence[Member], *, reserved: Collection[str] = ()) -> LinkPlan:
+    """Plan the union of artifacts; equal files never conflict.
+
+    `reserved` are paths that the prefix has for itself. Raises `PathConflictError`, all conflicts at once.
+    """
     plan = LinkPlan()
     owners: dict[str, Member] = {}
     directories: dict[str, Member] = {}
@@ -72,6 +75,11 @@ def union(members: Sequence[Member]) -> LinkPlan:
                         plan.links[path] = entry.path
                     elif path in directories or not _same(plan.links[path], entry.path):
                         conflicts.append(_conflict(path, other, member))
+    conflicts += [
+        f"'{path}' is in '{(owners.get(path) or directories[path]).artifact.name}', and every prefix has its own"
+        for path in sorted(reserved)
+        if path in owners or path in directories
+    ]
     if conflicts:
         more = [f"and {len(conflicts) - _SHOWN} more"] if len(conflicts) > _SHOWN else []
         raise PathConflictError(

@@ -50,7 +50,7 @@ def make(store: Store, plan: PrefixPlan, *, env: Mapping[str, str]) -> str:
     """
     if os.path.isdir(plan.path):
         return plan.path
-    links = union(plan.members)
+    links = union(plan.members, reserved=(DOCUMENT, "pyvenv.cfg"))
     with locked(store.lock_path("prefixes"), purpose="make a prefix", waiting=store.waiting):
         if not os.path.isdir(plan.path):
             with staged_directory(plan.path) as staging:

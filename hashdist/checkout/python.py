@@ -61,8 +61,6 @@ def check_prefix(prefix: str, *, env: Mapping[str, str]) -> None:
     try:
         found = process.run([python, "-I", "-c", "import sys; print(sys.prefix)"], env=env, timeout=60).decode().strip()
     except (process.ProgramFailedError, process.ProgramMissingError) as error:
-        raise PrefixPythonError(
-            f"the prefix's Python does not run: {error}", hint="hdist host scan; hdist update --host"
-        ) from error
+        raise PrefixPythonError(f"the prefix's Python does not run: {error}", hint="hdist update --host") from error
     if os.path.realpath(found) != os.path.realpath(prefix):
         raise PrefixPythonError(f"the prefix's Python has sys.prefix '{found}' instead of '{prefix}'")

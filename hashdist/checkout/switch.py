@@ -33,6 +33,8 @@ class Checkout:
         default = store.inside("current")
         folder, link = os.path.split(os.path.abspath(path or default))
         self.path = default if path is None else os.path.join(os.path.realpath(folder), link)
+        if path is not None and self.path == os.path.join(os.path.realpath(store.path), "current"):
+            self.path = default
         self.name = names.DEFAULT_CHECKOUT if self.path == default else _name(self.path)
 
     @property

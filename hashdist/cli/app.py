@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hashdist.errors import NotFoundError
 from hashdist.progress import SILENT, Progress
 
 from .identity import default_path, full_identity, store_path
@@ -59,7 +60,11 @@ class App:
         """The store with the user's environment."""
         from hashdist.workflow.session import Session  # noqa: PLC0415 - see above
 
-        return Session(self.store, self.env, os.getcwd(), self.offline, cores(), self.progress)
+        try:
+            here = os.getcwd()
+        except FileNotFoundError as error:
+            raise NotFoundError("the directory you are in is gone", hint="cd somewhere else") from error
+        return Session(self.store, self.env, here, self.offline, cores(), self.progress)
 
     @functools.cached_property
     def progress(self) -> Progress:
@@ -111,10 +116,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def command(*, creates: bool = False, reads: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+def command(
+    *, creates: bool = False, reads: bool = False, kind: type[click.Command] = click.Command
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function a command: it gets an `App` first, and every command's options are added.
 
-    `creates`: the default store is made if it is not there. `reads`: there is ``--json``.
+    `creates`: the default store is made if it is not there. `reads`: there is ``--json``. `kind` is the class.
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:
@@ -141,7 +148,7 @@ def command(*, creates: bool = False, reads: bool = False) -> Callable[[Callable
         for option in reversed(options):
             decorated = option(decorated)
         name = function.__name__.strip("_").replace("_", "-")
-        return click.command(name, context_settings={"help_option_names": ["-h", "--help"]})(decorated)
+        return click.command(name, cls=kind, context_settings={"help_option_names": ["-h", "--help"]})(decorated)
 
     return decorate
 

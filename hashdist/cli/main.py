@@ -23,7 +23,7 @@ _VALUE_OPTIONS = ("--store",)
 
 
 class Terminated(BaseException):
-    """Somebody sent SIGTERM: stop as for an interruption."""
+    """Somebody sent SIGTERM, or the terminal has gone: stop as for an interruption."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,12 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:
         sys.stdout.write(f"hdist {__version__}\n")
         return 0
+    as_json = "--json" in arguments
     try:
         if quick.answer(arguments, os.environ):
             return 0
         return _dispatch(arguments)
     except HashdistError as error:
-        return _report(error, as_json="--json" in arguments)
+        return _report(error, as_json=as_json)
     except (KeyboardInterrupt, Terminated) as stop:
         sys.stderr.write("hdist: interrupted\n")
         return _TERMINATED if isinstance(stop, Terminated) else _INTERRUPTED
@@ -49,7 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except OSError as error:
-        return _report(_of_system(error), as_json="--json" in arguments)
+        return _report(_of_system(error), as_json=as_json)
+    except Exception as error:  # the last resort: one line for every failure
+        if os.environ.get("HDIST_DEBUG"):
+            raise
+        words = f"this should not have happened: {type(error).__name__}: {error}"
+        return _report(
+            HashdistError(words, hint="please report it, with what HDIST_DEBUG=1 shows"), as_json="--json" in arguments
+        )
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -57,7 +65,8 @@ def _dispatch(arguments: list[str]) -> int:
 
     import click  # noqa: PLC0415
 
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
     name, rest = _split(arguments)
     if name not in SUMMARIES:
         import difflib  # noqa: PLC0415 - only for the mistaken
@@ -112,7 +121,7 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 
 def _of_system(error: OSError) -> HashdistError:
-    where = f"'{error.filename}': " if error.filename is not None else ""
+    where = f"'{os.fsdecode(error.filename)}': " if isinstance(error.filename, (str, bytes)) else ""
     return HashdistError(f"{where}{error.strerror or error}")
 
 

@@ -103,7 +103,7 @@ def _write_holder(fd: int, purpose: str) -> None:
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     words = f"{purpose} (host {os.uname().nodename}, pid {os.getpid()}, since {since})"
     # always as long as the longest, so that one write replaces what was there
-    os.pwrite(fd, words.encode()[:_HOLDER].ljust(_HOLDER), 0)
+    os.pwrite(fd, words.encode(errors="replace")[:_HOLDER].ljust(_HOLDER), 0)
 
 
 def _read_holder(path: str) -> str:

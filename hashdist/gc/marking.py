@@ -51,8 +51,7 @@ def mark(store: Store, *, grace: int) -> Alive:
         return _mark(store, grace)
     except ObjectMissingError as error:
         raise DamagedError(
-            f"what a ref names is not whole: {error.message}",
-            hint=f"git -C {store.git} fsck tells which; nothing was deleted",
+            f"what a ref names is not whole: {error.message}; nothing was deleted", hint=f"git -C {store.git} fsck"
         ) from error
 
 

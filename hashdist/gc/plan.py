@@ -124,7 +124,7 @@ def _plan_prefixes(store: Store, alive: Alive, found: GcPlan) -> None:
     """
     known: set[str] = set()
     living = set(alive.prefixes)
-    for kind in (index.PREFIX, index.SEALED):
+    for kind in (index.PREFIX, index.SEALED, index.DIRECTORY):
         folder = store.inside("index", kind)
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
             path = os.path.join(folder, name)

@@ -15,10 +15,10 @@ import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import zstandard
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from hashdist.errors import InvalidError
 from hashdist.progress import SILENT, Progress
@@ -35,6 +35,9 @@ _MAGIC = 262
 _CHUNK = 1 << 18
 #: Padding after the last file; tar itself writes at most a record of some kilobytes.
 _TRAILER = 64 << 20
+#: Bytes of one extended header: names and a few numbers.
+_HEADER = 1 << 20
+_ISAL_ERROR = cast("type[Exception]", isal_zlib.error)  # its stub says that it is an instance
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -44,6 +47,8 @@ _BROKEN = (
     zstandard.ZstdError,
     igzip.BadGzipFile,
     NotImplementedError,
+    _ISAL_ERROR,
+    UnicodeError,
 )
 
 
@@ -111,6 +116,11 @@ def import_archive(
                 return ImportedArchive(*importer.finish(strip=strip))
         except _BROKEN as error:
             raise BadArchiveError(f"archive '{label or path}' is broken: {error}") from error
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # bz2 has no error of its own
+            raise BadArchiveError(f"archive '{label or path}' is broken: {error}") from error
 
 
 def _decompress(kind: str, file: BinaryIO) -> BinaryIO:
@@ -127,8 +137,28 @@ def _decompress(kind: str, file: BinaryIO) -> BinaryIO:
     return io.BufferedReader(stream, _CHUNK)  # type: ignore[type-var]
 
 
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+class _Member(tarfile.TarInfo):
+    """An entry whose extended headers are bounded: tarfile reads them whole into memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADERS and self.size > _HEADER:
+            raise BadArchiveError(f"an extended header has more than {_HEADER} bytes (limit: header)")
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+
 def _add_tar(importer: Importer, stream: BinaryIO) -> None:
-    with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape", bufsize=_CHUNK) as archive:
+    with tarfile.open(
+        fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape", bufsize=_CHUNK, tarinfo=_Member
+    ) as archive:
         for member in archive:
             path = _split(_tar_bytes(member.name))
             if member.isdir():
@@ -206,7 +236,7 @@ def _tar_bytes(name: str) -> bytes:
 
 def _zip_bytes(member: zipfile.ZipInfo) -> bytes:
     """The name's bytes as they stand in the archive: zipfile decodes those without the UTF-8 flag as cp437."""
-    return member.orig_filename.encode("utf-8" if member.flag_bits & 0x800 else "cp437")
+    return member.orig_filename.encode("utf-8" if member.flag_bits & 0x800 else "cp437", errors="surrogateescape")
 
 
 def _split(name: bytes) -> list[bytes]:

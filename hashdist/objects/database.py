@@ -104,7 +104,7 @@ class ObjectDatabase:
     def _read(self, kind: str, id: ObjectId) -> bytes:
         found, data = libgit2.read(self._repository, id)
         if found != kind:
-            raise DamagedError(f"object {id} is a {found}, not a {kind}", hint="hdist verify")
+            raise DamagedError(f"object {id} is a {found}, not a {kind}", hint="look at it with git fsck")
         return data
 
     def add_blob(self, data: bytes) -> BlobId:
@@ -121,7 +121,7 @@ class ObjectDatabase:
         """Write a commit; `time` is in seconds since 1970, the zone is UTC."""
         lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
         lines += [f"author {identity} {time} +0000", f"committer {identity} {time} +0000", "", message.rstrip() + "\n"]
-        return CommitId(self._write("commit", "\n".join(lines).encode().replace(b"\0", b"")))
+        return CommitId(self._write("commit", "\n".join(lines).encode(errors="backslashreplace").replace(b"\0", b"")))
 
     def _write(self, kind: str, data: bytes) -> str:
         self.unsynced = True

@@ -84,4 +84,4 @@ def read_record(database: ObjectDatabase, commit: CommitId) -> tuple[ArtifactRec
             host=document["host"],
         ), found
     except (KeyError, TypeError) as error:
-        raise DamagedError(f"artifact record {commit} is incomplete: {error}", hint="hdist verify") from error
+        raise DamagedError(f"artifact record {commit} is incomplete: {error}") from error

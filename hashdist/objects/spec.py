@@ -167,17 +167,27 @@ def from_json(document: canonical.Json, *, files: Mapping[str, bytes], manifest:
             name=_text(fields["name"]),
             version=_text(fields["version"]),
             platform=Platform(**_texts(fields["platform"])),
-            runner=int(fields.get("runner", 0)),
+            runner=_number(fields.get("runner", 0)),
             commands=tuple(_text(command) for command in fields.get("commands", ())),
             env=_texts(fields.get("env", {})),
             sources={name: SourceId(id) for name, id in _texts(fields.get("sources", {})).items()},
             inputs={name: SpecId(id) for name, id in _texts(fields.get("inputs", {})).items()},
             files=files,
-            host=host and HostPart(_text(host["finder"]), _text(host["identity"]), _texts(host["facts"])),
+            host=None if host is None else _host_part(host),
             manifest=manifest,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidSpecError(f"spec is incomplete or malformed: {error}") from error
+
+
+def _host_part(value: Any) -> HostPart:
+    return HostPart(_text(value["finder"]), _text(value["identity"]), _texts(value["facts"]))
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is not a number")
+    return value
 
 
 def _text(value: object) -> str:

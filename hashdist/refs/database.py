@@ -84,12 +84,12 @@ class RefDatabase:
         return id
 
     def find(self, name: str) -> str | None:
-        """The full name of the ref that `name` means: as it stands, a tag, a profile, a remote's profile."""
+        """The full name of the ref that `name` means: a profile, a tag, any other ref, a remote's profile."""
         if name in {"HEAD", "@"}:
             return "HEAD"
         if not names.is_ref_name(name):
             return None
-        full = (f"refs/{name}", names.TAGS + name, names.HEADS + name, f"refs/remotes/{name}")
+        full = (names.HEADS + name, names.TAGS + name, f"refs/{name}", f"refs/remotes/{name}")
         candidates = (name,) if name.startswith("refs/") else full
         return next((candidate for candidate in candidates if self.get(candidate) is not None), None)
 

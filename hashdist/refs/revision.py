@@ -12,7 +12,7 @@ from hashdist.objects.ids import HEX_DIGITS, CommitId, is_hex
 from . import names
 from .database import RefDatabase
 
-_STEP = re.compile(r"~(\d*)|\^(\d*)|@\{(\d+)\}")
+_STEP = re.compile(r"~(\d{0,9})|\^(\d{0,9})|@\{(\d{1,9})\}")
 _SHORTEST = 4
 
 

@@ -14,6 +14,7 @@ from hashdist.errors import InvalidError
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _PROJECT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 SCHEMES = ("http", "https", "file")
+_SECRET = re.compile(r"token|secret|passw|signature|^sig$|credential|auth|api.?key|^key$|^x-amz-", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,11 @@ def _faults(kind: str, table: Mapping[str, Any]) -> list[str]:
         if not isinstance(mirrors, list) or not all(isinstance(mirror, str) for mirror in mirrors):
             problems.append("mirrors: must be a list of URLs")
             mirrors = []
-        problems += [f"url: {fault}" for url in (table["url"], *mirrors) if (fault := url_fault(url))]
+        for url in (table["url"], *mirrors):
+            if fault := url_fault(url):
+                problems.append(f"url: {fault}")
+            elif urlsplit(url).netloc.rpartition("@")[1]:
+                problems.append("url: holds a user name or password, which would be recorded: put it into ~/.netrc")
         if "sha256" in table and not _SHA256.match(table["sha256"]):
             problems.append("sha256: must be 64 lower-case hexadecimal digits")
     elif kind == "path":
@@ -140,7 +145,8 @@ def to_json(declaration: Declaration) -> dict[str, Any]:
 
 
 def without_credentials(url: str) -> str:
-    """The URL without user name, password, query and fragment: what may be recorded."""
+    """The URL without user name, password, fragment, and what looks like a secret in its query: for the record."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
+    query = "&".join(part for part in parts.query.split("&") if part and not _SECRET.search(part.partition("=")[0]))
+    return parts._replace(netloc=host, query=query, fragment="").geturl()

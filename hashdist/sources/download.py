@@ -176,6 +176,7 @@ def _chunks(url: str, network: Network) -> Iterator[bytes]:
                 received += len(chunk)
                 task.advance(len(chunk))
                 yield chunk
+        received = response.raw.tell()  # before any Content-Encoding was undone
         if total is not None and received != total:
             raise NetworkError(
                 f"'{without_credentials(url)}' was cut short: {received} of {total} bytes", hint="try again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from hashdist.errors import InvalidError, NotFoundError
@@ -31,8 +31,8 @@ class Fetcher:
 
     store: Store
     """Where they go."""
-    directory: str
-    """What relative paths are relative to."""
+    directory: str | None
+    """What relative paths are relative to; None: nobody knows, and they are refused."""
     env: Mapping[str, str] = field(default_factory=dict)
     """The user's environment: pip's settings, git's."""
     offline: bool = False
@@ -46,9 +46,9 @@ class Fetcher:
         What has no hash is pinned as it comes, and said aloud. Raises `NotFoundError`, `NetworkError`,
         `HashMismatchError` or `InvalidError`; nothing is kept then.
         """
-        document = to_json(declaration)
+        document = wanted(declaration, target)
         if isinstance(declaration, PathSource):
-            path = os.path.join(self.directory, os.path.expanduser(declaration.path))
+            path = self._local(declaration.path)
             with self.store.lock(shared=True, purpose="import"):
                 tree, stripped = import_path(self.store.objects, path, env=self.env, progress=self.progress)
                 return Pin(document, self._keep(tree, declaration), stripped=stripped)
@@ -85,6 +85,16 @@ class Fetcher:
                 f"source {pin.tree} cannot be had again: what is there now is {again.tree}", hint="hdist update"
             )
         return pin.tree
+
+    def _local(self, path: str) -> str:
+        path = os.path.expanduser(path)
+        if os.path.isabs(path):
+            return path
+        if self.directory is None:
+            raise InvalidError(
+                f"nobody knows what '{path}' is relative to", hint="hdist commit FILE, from the directory it belongs to"
+            )
+        return os.path.join(self.directory, path)
 
     def _network(self) -> Network:
         settings = read_pip_settings(self.env)
@@ -123,6 +133,14 @@ class Fetcher:
                 raise NotFoundError(f"the source has no directory '{declaration.subdir}'")
             tree = TreeId(entry.id)
         return self.store.sources.keep(tree, reason="source")
+
+
+def wanted(declaration: Declaration, target: PythonTarget | None) -> dict[str, Any]:
+    """What a pin must say to fit: the declaration, and for a wheel the Python that it was picked for."""
+    document = to_json(declaration)
+    if isinstance(declaration, PypiSource) and declaration.wheel and target is not None:
+        document["python"] = target.abi
+    return document
 
 
 def declare(thing: str, *, sha256: str | None = None, subdir: str | None = None) -> Declaration:

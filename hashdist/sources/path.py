@@ -42,12 +42,27 @@ def import_file(objects: ObjectDatabase, path: str, name: str) -> TreeId:
 
 
 def _git_files(path: str, env: Mapping[str, str]) -> list[bytes] | None:
-    """Tracked files, and untracked ones that are not ignored, that are there now; None outside a checkout."""
-    clean = {name: value for name, value in env.items() if not name.startswith("GIT_")}
-    command = ["git", "-C", path, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
+    """Tracked files, and untracked ones that are not ignored, that are there now; None outside a checkout.
+
+    Submodules, and repositories inside that git does not track, are gone into in the same way.
+    """
+    clean = {name: value for name, value in env.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
+    git = ["git", "-c", "safe.directory=*", "-C", path]  # whose checkout it is does not matter for reading it
+    command = [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
     try:
         listed = process.run(command, env=clean)
-    except (process.ProgramFailedError, process.ProgramMissingError):
+    except process.ProgramMissingError:
         return None
-    names = [name for name in listed.split(b"\0") if name and os.path.lexists(os.path.join(os.fsencode(path), name))]
+    except process.ProgramFailedError as error:
+        if "not a git repository" in error.stderr:
+            return None
+        raise
+    names: list[bytes] = []
+    for name in listed.split(b"\0"):
+        place = os.path.join(os.fsencode(path), name.rstrip(b"/"))
+        if name and os.path.isdir(place) and not os.path.islink(place):
+            inside = _git_files(os.fsdecode(place), env)
+            names += [os.path.join(name.rstrip(b"/"), below) for below in inside or ()]
+        elif name and os.path.lexists(place):
+            names.append(name)
     return names or None  # a directory that the checkout around it ignores is a plain one

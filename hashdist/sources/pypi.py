@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,12 +98,13 @@ def _index_files(index: str, project: str, network: Network) -> list[ReleaseFile
     url = f"{index.rstrip('/')}/{canonicalize_name(project)}/"
     data, kind = read_url(url, network, accept=_ACCEPT)
     page: Any
-    if "json" in kind:
-        import json  # noqa: PLC0415 - see above
-
-        page = ProjectPage.from_json_data(json.loads(data), base_url=url)
-    else:
-        page = ProjectPage.from_html(project, data, base_url=url)
+    try:
+        if "json" in kind:
+            page = ProjectPage.from_json_data(json.loads(data), base_url=url)
+        else:
+            page = ProjectPage.from_html(project, data, base_url=url)
+    except Exception as error:  # the library has no root for its errors, and what it reads comes from anywhere
+        raise NetworkError(f"the package index gives no page that can be read for '{project}': {error}") from error
     return [ReleaseFile(file.filename, file.url, (file.digests or {}).get("sha256")) for file in page.packages]
 
 

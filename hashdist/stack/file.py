@@ -39,6 +39,8 @@ RUNNER_VARIABLES = frozenset(
     }
 )
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+#: What a commit of a profile consists of.
+_OWN_PATHS = frozenset({"stack.toml", "lock.json", "specs"})
 _PATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*\Z")
 
 
@@ -119,6 +121,8 @@ def parse_stack(text: str, *, name: str = "stack.toml") -> Stack:
         message, _, place = str(error).partition(" (at ")
         line = re.search(r"line (\d+)", place)
         raise StackError(f"{name}:{line[1] if line else text.count(chr(10)) + 1}: {message.lower()}") from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise StackError(f"{name}:1: {str(error).lower()}") from error
     except RecursionError as error:
         raise StackError(f"{name}:1: values are nested too deep") from error
     reader = _Reader()
@@ -266,6 +270,8 @@ class _Reader:
         for patch in patches:
             if not _PATCH.match(patch):
                 self._fault((*path, "patches"), f"'{patch[:60]}' is not a plain path beside the stack file")
+            elif patch.partition("/")[0] in _OWN_PATHS:
+                self._fault((*path, "patches"), f"'{patch[:60]}' has the name of a part of every commit: rename it")
         names = [patch.rpartition("/")[2] for patch in patches]
         if len(set(names)) != len(names):
             self._fault((*path, "patches"), "two patches have one file name")

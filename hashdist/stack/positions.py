@@ -12,6 +12,7 @@ from typing import Any
 import tomlkit
 from tomlkit import items
 from tomlkit.container import Container
+from tomlkit.exceptions import TOMLKitError
 
 KeyPath = tuple[str, ...]
 
@@ -19,8 +20,11 @@ KeyPath = tuple[str, ...]
 def key_lines(text: str) -> dict[KeyPath, int]:
     """The first line, counted from one, of every key in a valid TOML document."""
     lines: dict[KeyPath, int] = {}
-    for path, line in _walk(tomlkit.parse(text), (), 1):
-        lines.setdefault(path, line)
+    try:
+        for path, line in _walk(tomlkit.parse(text), (), 1):
+            lines.setdefault(path, line)
+    except (TOMLKitError, RecursionError):
+        pass  # it takes less deep nesting than the standard library: problems are told without their lines
     return lines
 
 

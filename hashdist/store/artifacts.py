@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hashdist.objects.layout import Layout
     from hashdist.refs.database import RefDatabase
 
+_SHORTEST = 4
+
 
 class NotBuiltError(NotFoundError):
     """An artifact that is not in this store."""
@@ -72,19 +74,18 @@ class ArtifactStore:
         return [(SpecId(name[len(names.ARTIFACTS) :]), commit) for name, commit in found.items()]
 
     def find(self, text: str) -> list[ArtifactId]:
-        """Artifacts by id, by ``name``, ``name/version``, ``name/version/<hash>`` or the beginning of a hash."""
-        if "/" not in text and is_hex(text):
-            wanted = [spec for spec, _ in self.all() if spec.startswith(text)]
-            if wanted:
-                return [self.record(spec).spec.artifact for spec in wanted]
+        """Artifacts by ``name``, ``name/version``, ``name/version/<hash>``, or four or more digits of a hash."""
+        artifacts = sorted(self.record(spec).spec.artifact for spec, _ in self.all())
         name, _, rest = text.partition("/")
         version, _, digits = rest.partition("/")
-        artifacts = [self.record(spec).spec.artifact for spec, _ in self.all()]
-        return sorted(
+        found = [
             one
             for one in artifacts
             if one.name == name and (not version or one.version == version) and one.spec.startswith(digits)
-        )
+        ]
+        if not found and is_hex(text) and len(text) >= _SHORTEST:
+            return [one for one in artifacts if one.spec.startswith(text)]
+        return found
 
     def claim(self, artifact: ArtifactId) -> str:
         """Check that the artifact's directory is free for it, and return its path.

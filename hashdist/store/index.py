@@ -1,11 +1,10 @@
 """Answers that can be computed again, kept so that having nothing to do is quick: one small file each.
 
-What an entry rests on may be deleted only after the entry is (`forget`).
+What an entry rests on may be deleted only after the entry is.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 PREFIX = "prefix"
 #: Commit to the paths of its artifacts, a line each, all sealed.
 SEALED = "sealed"
+#: Commit to the directory of the stack file it was made of, on this machine.
+DIRECTORY = "directory"
 
 
 def read(store: Store, kind: str, commit: CommitId) -> str | None:
@@ -41,12 +42,3 @@ def write(store: Store, kind: str, commit: CommitId, answer: str) -> None:
     except OSError as error:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise
-
-
-def forget(store: Store) -> None:
-    """Drop all answers."""
-    for kind in (PREFIX, SEALED):
-        folder = store.inside("index", kind)
-        with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(folder):
-                os.unlink(os.path.join(folder, name))

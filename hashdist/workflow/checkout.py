@@ -33,11 +33,12 @@ class Target:
 def choose(session: Session, checkout: Checkout, revision: str | None) -> Target:
     """What a revision means for a checkout; None means the tip of the profile it follows."""
     refs = session.store.refs
-    if revision is None:
+    if revision in {None, "HEAD", "@"}:
         branch = refs.symbolic(checkout.head) or refs.symbolic("HEAD")
         if branch is None:
             raise NotFoundError("this checkout follows no profile", hint="hdist checkout PROFILE")
         return Target(find(session.store, None, head=branch), branch)
+    assert revision is not None, "see above"
     ref = refs.find(revision)
     commit = find(session.store, revision)
     return Target(commit, ref if ref and ref.startswith(names.HEADS) else None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hashdist.errors import ConflictError, HashdistError, InvalidError, NotFoundError
 from hashdist.fsutil.atomic import write_file
@@ -14,6 +15,7 @@ from hashdist.objects.ids import CommitId
 from hashdist.objects.tree import Entry, Mode
 from hashdist.refs import names
 from hashdist.stack.file import Stack, parse_stack
+from hashdist.store import index
 from hashdist.store.roots import in_use
 
 from .pinning import Moving, Resolved, pin
@@ -21,6 +23,8 @@ from .profile import LOCK, SPECS, STACK, Profile, branch_of, read_profile
 from .session import Session
 
 _FILE_LIMIT = 16 << 20
+#: How far back in history we look.
+_HISTORY_LIMIT = 1000
 
 
 class NothingChangedError(HashdistError):
@@ -72,6 +76,7 @@ def commit_file(
         resolved = resolve_file(session, path, text, before=tip)
         recorded = _record(session, branch, tip, resolved, message, allow_empty=allow_empty)
     _remember_base(session, path, branch, recorded.commit)
+    _remember_directory(session, recorded.commit, os.path.dirname(os.path.abspath(path)))
     return recorded
 
 
@@ -95,12 +100,14 @@ def resolve_file(session: Session, path: str, text: str, *, before: CommitId | N
     stack = parse_stack(text, name=os.path.basename(path))
     beside = session.beside(path)
     lock = read_profile(session.store.objects, before).lock if before else None
-    return pin(beside, text, stack, _read_files(stack, beside.directory), before=lock)
+    files = _read_files(stack, os.path.dirname(os.path.abspath(path)))
+    return pin(beside, text, stack, files, before=lock)
 
 
 def edit(session: Session, change: Callable[[str], str], *, message: str, profile: str | None = None) -> Recorded:
     """Change the stack file of a profile as text and record it; raises as `commit_file` does."""
     branch, tip, found = _tip(session, profile)
+    session = _where_it_was(session, tip)
     text = change(found.text)
     stack = parse_stack(text)
     files = _kept_files(session, stack, found.files)
@@ -112,6 +119,7 @@ def edit(session: Session, change: Callable[[str], str], *, message: str, profil
 def update(session: Session, moving: Moving, *, message: str, profile: str | None = None) -> Recorded:
     """Move pins of a profile to what the outside world has now, and record that."""
     branch, tip, found = _tip(session, profile)
+    session = _where_it_was(session, tip)
     stack = parse_stack(found.text)
     with in_use(session.store):
         resolved = pin(session, found.text, stack, found.files, before=found.lock, moving=moving)
@@ -149,7 +157,9 @@ def _kept_files(session: Session, stack: Stack, kept: Mapping[str, bytes]) -> di
     """The files of the commit before; those that an edit added are read from the working directory."""
     wanted = set(stack.patches)
     new = {name for name in wanted if name not in kept}
-    fresh = _read_files(stack, session.directory) if new else {}
+    if new and session.directory is None:
+        raise InvalidError(*(f"nobody knows where patch '{name}' is" for name in sorted(new)), hint="hdist commit FILE")
+    fresh = _read_files(stack, session.directory) if new and session.directory else {}
     return {name: kept[name] if name in kept else fresh[name] for name in wanted}
 
 
@@ -182,6 +192,26 @@ def _record(
     return Recorded(name, commit, tip, resolved)
 
 
+def _where_it_was(session: Session, tip: CommitId) -> Session:
+    """The session with the directory of the file that the newest commit made of a file was made of."""
+    directory: str | None = None
+    commit: CommitId | None = tip
+    for _ in range(_HISTORY_LIMIT):
+        if commit is None:
+            break
+        directory = index.read(session.store, index.DIRECTORY, commit)
+        if directory is not None:
+            break
+        parents = session.store.objects.commit(commit).parents
+        commit = parents[0] if parents else None
+    return replace(session, directory=directory.rstrip("\n") if directory else None)
+
+
+def _remember_directory(session: Session, commit: CommitId, directory: str) -> None:
+    if "\n" not in directory:
+        index.write(session.store, index.DIRECTORY, commit, f"{directory}\n")
+
+
 def _base_path(session: Session, path: str, branch: str) -> str:
     digest = hashlib.sha256(f"{branch}\0{os.path.realpath(path)}".encode()).hexdigest()[:32]
     return session.store.inside("index", "files", digest)
@@ -206,15 +236,12 @@ def _check_base(session: Session, path: str, text: str, branch: str, tip: Commit
             base: CommitId | None = CommitId(file.read().strip())
     except (FileNotFoundError, ValueError):
         base = None
-    tip_text = objects.find(objects.commit(tip).tree, STACK)
     if base == tip or (base is not None and base not in objects):
         return
     if base is None:
         base = _older_commit_with(session, text, tip)
-    else:
-        base_text = objects.find(objects.commit(base).tree, STACK)
-        if base_text and tip_text and base_text.id == tip_text.id:
-            return
+    elif _has_all_since(text, _text_of(session, base), _text_of(session, tip)):
+        return
     if base is not None:
         raise ProfileMovedError(
             f"'{name}' has moved since '{os.path.basename(path)}' was taken from it: {base[:12]} → {tip[:12]}",
@@ -222,11 +249,21 @@ def _check_base(session: Session, path: str, text: str, branch: str, tip: Commit
         )
 
 
+def _text_of(session: Session, commit: CommitId) -> str:
+    return read_profile(session.store.objects, commit).text
+
+
+def _has_all_since(text: str, base: str, tip: str) -> bool:
+    """Whether a text has every line that came between two others, and none that went."""
+    lines, before, after = (collections.Counter(one.splitlines()) for one in (text, base, tip))
+    return not (after - before) - lines and all(lines[line] <= after[line] for line in before - after)
+
+
 def _older_commit_with(session: Session, text: str, tip: CommitId) -> CommitId | None:
     """The newest commit behind the tip that holds just this stack file; None if the tip does, or none does."""
     objects, wanted = session.store.objects, object_id("blob", text.encode())
     commit: CommitId | None = tip
-    for _ in range(1000):
+    for _ in range(_HISTORY_LIMIT):
         if commit is None:
             return None
         found = objects.commit(commit)

@@ -14,7 +14,7 @@ from hashdist.hostscan.recording import realise, record_scan
 from hashdist.objects.database import object_id
 from hashdist.objects.ids import BlobId, SpecId
 from hashdist.objects.spec import Spec, read_spec
-from hashdist.sources.declaration import to_json
+from hashdist.sources.fetching import wanted
 from hashdist.sources.pin import Pin
 from hashdist.sources.pypi import PythonTarget
 from hashdist.stack.file import HostEntry, Stack
@@ -141,7 +141,7 @@ def _pin_sources(
         moves = moving.all_sources or name in moving.packages
         for directory, declaration in package.sources.items():
             kept = old.get(directory)
-            if kept is not None and not moves and kept.declaration == to_json(declaration):
+            if kept is not None and not moves and kept.declaration == wanted(declaration, target):
                 found.setdefault(name, {})[directory] = kept
                 continue
             try:

@@ -21,8 +21,8 @@ class Session:
     """The open store."""
     env: Mapping[str, str]
     """The user's environment: PATH for finding host software, pip's settings."""
-    directory: str
-    """What relative paths in a stack file are relative to."""
+    directory: str | None
+    """What relative paths in a stack file are relative to; None: nobody knows."""
     offline: bool = False
     """Fetch nothing over the network."""
     jobs: int = 1

@@ -309,3 +309,109 @@ def test_closed_stdout(hdist, stack, tmp_path):
         env={**os.environ, "HDIST_STORE": str(tmp_path / "store")},
     )
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["checkout", "a" * 300], 3),
+        (["rev-parse", "../config"], 3),
+        (["rev-parse", "main~" + "9" * 5000], 3),
+        (["branch", b"x\xff".decode(errors="surrogateescape")], 1),
+        (["hash-spec", "bad.json"], 1),
+        (["build", "-j", "100000"], 2),
+    ],
+)
+def test_hostile_words(hdist, stack, write, words, code):
+    """Words that no ref, number or spec can be end in one line with the right code."""
+    hdist("commit", "-m", b"m\xff".decode(errors="surrogateescape"))
+    write("bad.json", '{"format":1,"name":"a","version":"1","platform":{"os":"l","arch":"x","cpu":"y"},"runner":"x"}')
+    done = hdist(*words, expect=code)
+    assert len(done.stderr.strip().splitlines()) <= 2
+    hdist("gc")
+    hdist("log")
+
+
+def test_log_of_a_package(hdist, stack):
+    """What stands behind -- is a package."""
+    hdist("commit", "-m", "first")
+    hdist("set", "packages.b.env.X=1")
+    hdist("set", "packages.a.env.X=1")
+    assert len(hdist("log", "--oneline", "--", "a").stdout.splitlines()) == 2
+    assert len(hdist("log", "main", "--oneline", "--", "b").stdout.splitlines()) == 3
+
+
+def test_profiles_before_tags(hdist, stack):
+    """checkout prefers a profile to a tag of its name, and HEAD stays on its profile."""
+    hdist("commit", "-m", "first")
+    hdist("checkout", "--build")
+    hdist("tag", "main")
+    hdist("set", "packages.a.env.X=1")
+    hdist("checkout", "--build", "main")
+    hdist("checkout", "HEAD")
+    assert hdist("status").stdout.startswith("profile   main@")
+
+
+def test_a_file_with_all_that_came_since(hdist, stack, write, tmp_path):
+    """A file that has what others recorded meanwhile can be committed again without force."""
+    hdist("commit", "-m", "first")
+    hdist("set", "packages.a.env.X=1")
+    hdist("commit", "-m", "stale", expect=4)
+    fresh = hdist("show", "main:stack.toml").stdout
+    write("stack.toml", fresh + package("c"))
+    hdist("commit", "-m", "fresh")
+
+
+def test_edits_know_where_the_file_was(hdist, write, tmp_path):
+    """update takes relative paths from the file's directory, wherever it is typed."""
+    write("one/src/f", "one")
+    write("one/stack.toml", package("a", builder='"copy"', source='{ path = "src" }'))
+    write("src/f", "another")
+    hdist("commit", "one/stack.toml", "-m", "m")
+    write("one/src/f", "two")
+    hdist("update", "a")
+    hdist("checkout", "--build")
+    assert (tmp_path / "store/current/f").read_text() == "two"
+
+
+def test_a_failed_edit_keeps_the_text(hdist, stack):
+    """What was written in an editor is kept when it has a fault."""
+    hdist("commit", "-m", "first")
+    done = hdist("edit", env={"EDITOR": "sed -i s/version/verzion/", "VISUAL": ""}, expect=1)
+    path = done.stderr.split("what you wrote is in ")[1].split(":")[0]
+    with open(path) as file:
+        assert "verzion" in file.read()
+    os.unlink(path)
+
+
+def test_completion_runs_no_names(hdist, stack, tmp_path):
+    """A profile whose name looks like a command is completed, not run."""
+    hdist("commit", "-m", "first")
+    hdist("branch", f"$(touch${{IFS}}{tmp_path}/pwned)")
+    script = hdist("completion", "bash").stdout + (
+        f'\nhdist() {{ {sys.executable} -m hashdist.cli "$@"; }}\nCOMP_WORDS=(hdist checkout ""); COMP_CWORD=2; _hdist; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "HDIST_STORE": str(tmp_path / "store")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "main" in done.stdout.splitlines()
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_the_directory_is_gone(hdist, stack, tmp_path):
+    """A command in a deleted directory says so."""
+    code = "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); from hashdist.cli.main import main; sys.exit(main(['commit', '-m', 'x']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "HDIST_STORE": str(tmp_path / "store")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in {1, 3}
+    assert "Traceback" not in done.stderr

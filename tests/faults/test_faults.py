@@ -33,8 +33,8 @@ def start(tmp_path):
 
     yield begin
     for process in running:
-        process.kill()
-        process.wait()
+        process.terminate()  # and not killed, so that it ends what it started
+        process.wait(30)
         process.stdout.close()
 
 
@@ -79,7 +79,7 @@ def test_kill_in_a_build(hdist, write, start, tmp_path):
     assert again.wait(10) == 130
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_interrupted(hdist, write, start, tmp_path, number, code):
     """An interruption stops the build's processes and leaves nothing half-made."""
     write("stack.toml", SLOW.format("318"))
@@ -107,13 +107,35 @@ def test_gc_during_a_build(hdist, write, start, tmp_path):
 
 def test_two_builds_at_once(hdist, write, start, tmp_path):
     """Of two processes that build the same, one builds and the other waits, says for whom, and uses it."""
-    write("stack.toml", package("slow", "sleep 2; mkdir -p $PREFIX/x; date +%N > $PREFIX/x/f"))
+    go = tmp_path / "go"
+    write(
+        "stack.toml",
+        package("slow", f"mkdir -p $PREFIX/x; echo x > $PREFIX/x/f; until test -e {go}; do sleep 0.1; done"),
+    )
     hdist("commit", "-m", "m")
-    one, two = start("build"), start("build")
+    one = start("build")
+    wait_for("store/artifacts/slow/1/*/x/f", tmp_path)
+    two = start("build")
+    waiting = two.stdout.readline()
+    assert "waiting for build of slow (host" in waiting
+    go.write_text("")
     words = [process.communicate(timeout=60)[0] for process in (one, two)]
     assert (one.returncode, two.returncode) == (0, 0)
-    assert sum("built slow" in text for text in words) == 1
-    assert sum("waiting for build of slow (host" in text and "found slow" in text for text in words) == 1
+    assert "built slow" in words[0]
+    assert "found slow" in words[1]
+
+
+def test_a_waiting_build_can_be_interrupted(hdist, write, start, tmp_path):
+    """Who waits for somebody else's build ends at once when told to."""
+    write("stack.toml", SLOW.format("319"))
+    hdist("commit", "-m", "m")
+    start("build")
+    wait_for("store/artifacts/slow/1/*/x/f", tmp_path)
+    two = start("build")
+    assert "waiting" in two.stdout.readline()
+    two.send_signal(signal.SIGTERM)
+    assert two.wait(5) == 143
+    assert sleepers("319") == 1
 
 
 def test_no_lost_update(hdist, write, start):

@@ -153,3 +153,37 @@ def test_ambiguous_zip(store, tmp_path):
     path.write_bytes(data.replace(b"pkg-1.0/a", b"pkg-1.0/z", 1))
     with pytest.raises(BadArchiveError):
         import_archive(store.objects, str(path))
+
+
+def test_header_bombs(store, tmp_path):
+    """An extended header of megabytes is refused before it is read."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 5 << 20
+    path = tmp_path / "bomb.tar"
+    path.write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + b"\0" * (5 << 20) + b"\0" * 1024)
+    with pytest.raises(BadArchiveError, match="limit: header"):
+        import_archive(store.objects, str(path))
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_bytes_flipped_in_the_middle(store, tmp_path, kind):
+    """A compressed stream that is damaged is a broken archive, whatever the compressor calls it."""
+    path = tmp_path / "x"
+    make_tar(path, mode=f"w:{kind}", extra=[(tarfile.TarInfo(f"pkg-1.0/n{number}"), b"") for number in range(200)])
+    data = bytearray(path.read_bytes())
+    for place in range(len(data) // 3, len(data) // 3 + 40):
+        data[place] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(InvalidError):
+        import_archive(store.objects, str(path))
+
+
+def test_zip_names_outside_utf8(store, tmp_path):
+    """A zip with a name in no encoding at all is stored or refused, in one line."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("aaaa", "x")
+    path.write_bytes(path.read_bytes().replace(b"aaaa", b"a\xff\xfea"))
+    assert [entry.name for entry in store.objects.tree(import_archive(store.objects, str(path)).tree)] == [
+        b"a\xff\xfea"
+    ]

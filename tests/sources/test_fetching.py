@@ -259,3 +259,59 @@ def test_what_is_not_there(fetcher):
         fetcher.pin(PathSource("nowhere"))
     with pytest.raises((InvalidError, NotFoundError)):
         fetcher.pin(PathSource("/dev/null"))
+
+
+def test_queries_count_and_secrets_do_not(fetcher, store):
+    """Two URLs that differ in their query are two sources; what looks like a secret in one is not recorded."""
+    pages = {"/dl?file=one&token=x": archive(a="1"), "/dl?file=two": archive(a="2")}
+    with serving(pages) as (url, _):
+        one = fetcher.pin(UrlSource(f"{url}/dl?file=one&token=x"))
+        two = fetcher.pin(UrlSource(f"{url}/dl?file=two"))
+    assert one.tree != two.tree
+    assert one.declaration != two.declaration
+    assert (one.url, two.url) == (f"{url}/dl?file=one", f"{url}/dl?file=two")
+
+
+def test_passwords_in_urls_are_refused():
+    """A stack file is committed, so it must hold no password."""
+    from hashdist.sources.declaration import parse
+
+    with pytest.raises(InvalidError, match="netrc"):
+        parse({"url": "https://me:pw@h/x"}, version="1", wheel=False)
+
+
+def test_wheels_are_picked_again_for_another_python(store, tmp_path, index):
+    """A pin of a wheel says for which Python it was picked."""
+    from hashdist.sources.fetching import wanted
+
+    fetcher = Fetcher(store, str(tmp_path), {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull}, offline=True)
+    source = PypiSource("my-pkg", "1.0", wheel=True)
+    pin = fetcher.pin(source, target=TARGET)
+    assert pin.declaration == wanted(source, TARGET)
+    assert pin.declaration != wanted(source, PythonTarget((3, 12), "cp312"))
+
+
+def test_repositories_inside(fetcher, store, tmp_path):
+    """Submodules and repositories inside a checkout are gone into; whose checkout it is does not matter."""
+    for name in ("outer", "outer/sub", "outer/nested"):
+        subprocess.run(["git", "init", "-q", tmp_path / name], check=True)
+        (tmp_path / name / "f").write_text(name)
+        if name == "outer/sub":
+            git = ["git", "-C", tmp_path / name, "-c", "user.name=a", "-c", "user.email=a"]
+            subprocess.run([*git, "add", "f"], check=True)
+            subprocess.run([*git, "commit", "-qm", "x"], check=True)
+    subprocess.run(["git", "-C", tmp_path / "outer", "add", "f", "sub"], check=True, stderr=subprocess.DEVNULL)
+    if os.getuid() == 0:
+        os.chown(tmp_path / "outer", 12345, 12345)
+    tree = fetcher.pin(PathSource("outer")).tree
+    assert {entry.name for entry in store.objects.tree(tree)} == {b"f", b"sub", b"nested"}
+    assert store.objects.find(tree, "sub/f") and store.objects.find(tree, "nested/f")
+
+
+def test_index_pages_that_cannot_be_read(store, tmp_path):
+    """An index that answers rubbish is told as that."""
+    for page in (b"{", b"[1]", b'{"meta": {"api-version": "9.0"}, "name": "p", "files": []}'):
+        with serving({"/simple/p/": page if page.startswith(b"{") else b"{" + page}) as (url, _):
+            fetcher = Fetcher(store, str(tmp_path), {"PIP_INDEX_URL": f"{url}/simple", "PIP_CONFIG_FILE": os.devnull})
+            with pytest.raises(NetworkError, match="no page that can be read"):
+                fetcher.pin(PypiSource("p", "1.0", wheel=True), target=TARGET)

@@ -9,11 +9,19 @@ from hashdist.cli.table import SUMMARIES
 
 _BASH = """\
 _hdist() {{
-  local word="${{COMP_WORDS[COMP_CWORD]}}"
+  local word="${{COMP_WORDS[COMP_CWORD]}}" one
+  COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=( $(compgen -W "{commands}" -- "$word") )
+    for one in {commands}; do
+      [[ $one == "$word"* ]] && COMPREPLY+=("$one")
+    done
   else
-    COMPREPLY=( $(compgen -f -W "$(hdist branch -q 2>/dev/null | cut -c3- | cut -d' ' -f1)" -- "$word") )
+    while IFS= read -r one; do
+      [[ $one == "$word"* ]] && COMPREPLY+=("$(printf %q "$one")")
+    done < <(hdist branch -q 2>/dev/null | cut -c3- | cut -d' ' -f1)
+    while IFS= read -r one; do
+      COMPREPLY+=("$(printf %q "$one")")
+    done < <(compgen -f -- "$word")
   fi
 }}
 complete -F _hdist hdist
@@ -24,7 +32,7 @@ _hdist() {{
   if (( CURRENT == 2 )); then
     compadd {commands}
   else
-    compadd $(hdist branch -q 2>/dev/null | cut -c3- | cut -d' ' -f1)
+    compadd -- "${{(@f)$(hdist branch -q 2>/dev/null | cut -c3- | cut -d' ' -f1)}}"
     _files
   fi
 }}

@@ -12,9 +12,20 @@ from hashdist.workflow.history import touching, walk
 from hashdist.workflow.profile import find
 
 
-@make(reads=True)
+class _WithPackage(click.Command):
+    """Takes what stands behind ``--`` for a package, as git takes it for a path."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Turn ``-- PACKAGE`` into the option that it stands for."""
+        if "--" in args:
+            place = args.index("--")
+            args = [*args[:place], *(word for name in args[place + 1 :] for word in ("--package", name))]
+        return super().parse_args(ctx, args)
+
+
+@make(reads=True, kind=_WithPackage)
 @click.argument("revision", required=False)
-@click.argument("package", required=False)
+@click.option("--package", metavar="PACKAGE", help="Only commits that changed it; the same as -- PACKAGE.")
 @click.option("-n", "--max-count", type=click.IntRange(min=1), help="Not more than so many.")
 @click.option("--oneline", is_flag=True, help="A line a commit.")
 def log(app: App, revision: str | None, package: str | None, max_count: int | None, oneline: bool) -> None:

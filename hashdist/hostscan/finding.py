@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hashdist.objects.spec import Platform
-from hashdist.stack.file import HostEntry
+from hashdist.stack.packages import HostEntry
 
 from .capture import Found, HostCapture, HostNotFoundError, capture
 from .commands import command_version, find_base

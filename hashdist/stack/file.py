@@ -8,8 +8,6 @@ from __future__ import annotations
 import graphlib
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from hashdist.errors import InvalidError
@@ -17,6 +15,7 @@ from hashdist.objects.artifact_id import check_name, check_version
 from hashdist.sources import declaration
 from hashdist.sources.declaration import Declaration
 
+from .packages import HostEntry, Package, Stack, run_closure
 from .positions import KeyPath, key_lines, line_of
 from .presets import BASE, BASE_NUMBER, COMPILE_VARIABLES, PRESETS, find_preset
 
@@ -46,71 +45,6 @@ _PATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*
 
 class StackError(InvalidError):
     """A stack file that breaks its rules; each problem is ``file:line: key: fault``."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostEntry:
-    """Software of the host that packages are built with or need."""
-
-    name: str
-    """What inputs call it."""
-    find: tuple[str, ...]
-    """Finders such as ``path:/usr/bin/gcc``; the first that fits is taken."""
-    identity: str | None = None
-    """'content', 'version' or 'abi'; None: what suits the finder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A package of the stack."""
-
-    name: str
-    """What it is called."""
-    version: str
-    """Upstream's version."""
-    builder: str | None = None
-    """A preset's full name; None: ``commands`` stand alone."""
-    commands: tuple[str, ...] = ()
-    """Shell lines, where there is no preset."""
-    options: tuple[str, ...] = ()
-    """Arguments for the preset's configure step."""
-    patches: tuple[str, ...] = ()
-    """Files beside the stack file, applied in order."""
-    sources: Mapping[str, Declaration] = field(default_factory=dict)
-    """Directory ('.' is the main one) to source."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    """Variables of the build, defaults included."""
-    inputs: tuple[str, ...] = ()
-    """What it is built with, what its preset brings included."""
-    requires: tuple[str, ...] = ()
-    """What it needs to run."""
-    build_only: bool = False
-    """Whether prefixes leave it out."""
-    cpu: str | None = None
-    """The CPU baseline; None: the platform's oldest; 'native': this machine's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """A checked stack file."""
-
-    host: Mapping[str, HostEntry]
-    """Host entries by name, those that presets bring included."""
-    packages: Mapping[str, Package]
-    """Packages by name."""
-    order: tuple[str, ...]
-    """Names of packages, inputs first."""
-    expanded: Mapping[str, tuple[str, ...]]
-    """For each package the names of all it is built with."""
-
-    @property
-    def patches(self) -> tuple[str, ...]:
-        """The files that the stack file refers to."""
-        return tuple(sorted({patch for package in self.packages.values() for patch in package.patches}))
-
-    def run_closure(self, names: list[str]) -> list[str]:
-        """These and all they require to run, sorted."""
-        return sorted(_closure(self.packages, names))
 
 
 def parse_stack(text: str, *, name: str = "stack.toml") -> Stack:
@@ -295,7 +229,7 @@ class _Reader:
                         )
         if self.problems:
             return None
-        expanded = {name: tuple(sorted(_closure(packages, list(one.inputs)))) for name, one in packages.items()}
+        expanded = {name: tuple(sorted(run_closure(packages, list(one.inputs)))) for name, one in packages.items()}
         graph = {name: [one for one in names if one in packages] for name, names in expanded.items()}
         try:
             order = tuple(graphlib.TopologicalSorter(graph).static_order())
@@ -363,15 +297,3 @@ class _Reader:
             else:
                 found[name] = value
         return found
-
-
-def _closure(packages: Mapping[str, Package], names: list[str]) -> set[str]:
-    found: set[str] = set()
-    pending = list(names)
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            if name in packages:
-                pending += packages[name].requires
-    return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashdist.objects.ids import SourceId, SpecId
 from hashdist.objects.spec import Platform, Spec
 
-from .file import Package, Stack
+from .packages import Package, Stack
 from .presets import PRESETS, expand, script
 
 RUNNER = 1

@@ -14,8 +14,8 @@ from hashdist.hostscan.finding import scan
 from hashdist.hostscan.recording import realise
 from hashdist.objects.ids import CommitId
 from hashdist.objects.spec import read_spec
-from hashdist.stack.file import HostEntry
 from hashdist.stack.lock import Lock
+from hashdist.stack.packages import HostEntry
 
 from .profile import read_profile
 from .session import Session

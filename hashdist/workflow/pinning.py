@@ -17,8 +17,8 @@ from hashdist.objects.spec import Spec, read_spec
 from hashdist.sources.fetching import wanted
 from hashdist.sources.pin import Pin
 from hashdist.sources.pypi import PythonTarget
-from hashdist.stack.file import HostEntry, Stack
 from hashdist.stack.lock import HostPin, Lock, PackagePin
+from hashdist.stack.packages import HostEntry, Stack
 from hashdist.stack.resolving import Pins, resolve
 
 from .session import Session

@@ -13,7 +13,7 @@ from hashdist.hostscan.finding import scan
 from hashdist.hostscan.platform import host_class, native_cpu, this_platform
 from hashdist.hostscan.recording import realise, record_scan
 from hashdist.objects import manifest
-from hashdist.stack.file import HostEntry
+from hashdist.stack.packages import HostEntry
 
 PLATFORM = this_platform()
 

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hashdist.errors import HashdistError
+from hashdist.errors import HashdistError, UsageError
 from hashdist.version import __version__
 
 from . import quick
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _TERMINATED = 143
-_USAGE = 2
 _GROUPS = ("source", "artifact")
 _VALUE_OPTIONS = ("--store",)
 
@@ -73,8 +72,7 @@ def _dispatch(arguments: list[str]) -> int:
 
         close = difflib.get_close_matches(name, SUMMARIES, n=1)
         hint = f"did you mean 'hdist {close[0]}'?" if close else "hdist --help lists the commands"
-        sys.stderr.write(f"hdist: no command '{name}'\nhint: {hint}\n")
-        return _USAGE
+        raise UsageError(f"no command '{name}'", hint=hint)
     command = load(name)
     try:
         result = command.main(args=rest, prog_name=f"hdist {name}", standalone_mode=False)
@@ -84,8 +82,7 @@ def _dispatch(arguments: list[str]) -> int:
         raise KeyboardInterrupt from None
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else f"hdist {name}"
-        sys.stderr.write(f"hdist: {error.format_message()}\nhint: {where} --help\n")
-        return _USAGE
+        raise UsageError(error.format_message(), hint=f"{where} --help") from error
     return result if isinstance(result, int) else 0
 
 

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 def answer(arguments: list[str], env: Mapping[str, str]) -> bool:
     """Do the whole command and return True; or return False with nothing done."""
     words = [word for word in arguments[1:] if not word.startswith("-")]
-    if arguments[0] not in {"checkout", "build"} or len(words) != len(arguments) - 1 or len(words) > 1:
+    if (
+        env.get("HDIST_QUIET")
+        or arguments[0] not in {"checkout", "build"}
+        or len(words) != len(arguments) - 1
+        or len(words) > 1
+    ):
         return False
     path = store_path(None, env)
     if not os.path.exists(os.path.join(path, "format")):

@@ -190,6 +190,12 @@ def test_errors(hdist, words, code, text):
     assert done.stdout == ""
 
 
+def test_usage_errors_speak_json(hdist):
+    """A command line that cannot be understood is told in JSON too, where that was asked for."""
+    for words in (["log", "--frob", "--json"], ["frob", "--json"]):
+        assert json.loads(hdist(*words, expect=2).stdout)["error"]["code"] == "usage"
+
+
 def test_bad_stack_leaves_the_store_alone(hdist, write, tmp_path):
     """All faults of a file are told with their lines, and nothing is recorded."""
     write("stack.toml", package("a", bogus="1") + package('"../x"'))

@@ -258,3 +258,37 @@ def test_gc_during_a_commit(store, session, write):
         recorded = commit.commit_file(session, path, message="m")
     sweeping.collect(store, grace=0)
     building.build_commit(session, recorded.commit)
+
+
+def test_everything_at_once(hdist, write, tmp_path):
+    """Several processes commit, build and check out while others collect: all ends well and nothing is lost."""
+    script = """
+    for p in 1 2 3; do (
+        hdist commit s$p.toml -m first -b p$p -q >/dev/null || echo F
+        for k in 1 2 3 4; do
+            hdist set -q -b p$p packages.a$p.env.K=$k >/dev/null && hdist -q build p$p || echo F
+            hdist -q checkout --build p$p --to $PWD/c$p || echo F
+        done ) &
+    done
+    for n in 1 2; do ( for k in 1 2 3 4 5 6; do hdist gc --now -q >/dev/null || echo F; done ) & done
+    wait
+    """
+    for number in (1, 2, 3):
+        write(f"s{number}.toml", package(f"a{number}"))
+    hdist("doctor")
+    env = {
+        **os.environ,
+        "HDIST_STORE": str(tmp_path / "store"),
+        "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path / "work", env=env, capture_output=True, text=True, check=False
+    )
+    assert "F" not in done.stdout, done.stderr
+    for number in (1, 2, 3):
+        assert len(hdist("log", f"p{number}", "--oneline").stdout.splitlines()) == 5
+        assert (tmp_path / f"work/c{number}/share/a{number}").read_text() == f"a{number}\n"
+    fsck = subprocess.run(
+        ["git", "-C", tmp_path / "store/git", "fsck", "--full", "--strict"], capture_output=True, text=True, check=True
+    )
+    assert "missing" not in fsck.stdout + fsck.stderr

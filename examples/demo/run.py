@@ -102,8 +102,11 @@ def first_profile(demo: Demo) -> None:
     demo.run("init")
     demo.run("commit", "stack.toml", "-m", "numpy 2.3 with zlib-ng and lz4")
     demo.check("plain git reads the profile", "numpy 2.3" in git(demo, "log", "--oneline", "main"))
-    demo.say("Build what is missing, in parallel, then switch by one rename")
+    demo.say("Build what is missing, then switch: the checkout is one link")
     demo.run("checkout", "--build", "main")
+    demo.check(
+        "'current' is a link to a prefix", os.readlink(os.path.join(demo.store, "current")).startswith("prefixes/")
+    )
     demo.say("It works by path alone: no PYTHONPATH, no LD_LIBRARY_PATH, an empty environment")
     version = demo.use("python", "-c", "import numpy, sys; print(numpy.__version__, sys.prefix)")
     demo.check("numpy 2.3.5 comes from the checkout", version.split() == ["2.3.5", os.path.join(demo.store, "current")])

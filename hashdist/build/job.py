@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from .environment import EPOCH, RUNNER, Input, Workplace, environment, in_order
 from .jobserver import Jobserver
 from .running import last_lines, missing_command_hint, run_commands
 from .runpath import fix_run_paths
-from .sealing import Outcome, seal, take_over
+from .sealing import Outcome, UnfitResultError, seal, take_over
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
@@ -70,6 +71,8 @@ def build(store: Store, spec: Spec, *, jobserver: Jobserver, env: Mapping[str, s
                 _make(store, spec, place, inputs, jobserver, env)
             except BuildFailedError:
                 raise
+            except UnfitResultError as error:
+                raise BuildFailedError(spec, str(error), place) from error
             except (HashdistError, OSError) as error:
                 raise BuildFailedError(spec, f"could not be finished: {error}", place) from error
     return True
@@ -85,7 +88,7 @@ def _make(
     if status != 0:
         raise BuildFailedError(spec, f"failed with status {status}", place)
     if os.path.islink(place.prefix) or not os.path.isdir(place.prefix):
-        raise HashdistError("its PREFIX is no directory any more")
+        raise UnfitResultError("left a PREFIX that is no directory any more")
     take_over(place.prefix)
     libraries = [path for one in in_order(inputs) for path in one.directories("lib", "lib64")]
     unresolved = fix_run_paths(place.prefix, libraries, env=env)
@@ -121,8 +124,7 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
         _discard(store, prefix)
     remove_tree(place.root)
     os.mkdir(place.root, 0o755)
-    os.makedirs(os.path.dirname(prefix), exist_ok=True)
-    os.mkdir(prefix, 0o755)
+    _make_directory(prefix)
     try:
         yield place
     except BuildFailedError:
@@ -136,6 +138,16 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
         remove_tree(place.root)
         raise
     remove_tree(place.root)
+
+
+def _make_directory(path: str) -> None:
+    """Make a directory, though gc may be removing an empty one above it just now."""
+    for _ in range(100):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.mkdir(path, 0o755)
+            return
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
 def _discard(store: Store, path: str) -> None:

@@ -56,15 +56,21 @@ class Jobserver:
     @contextlib.contextmanager
     def slot(self) -> Iterator[None]:
         """Hold one slot: every build uses one by itself. Raises `Cancelled`."""
-        with self._turn:
-            while not select.select([self._read], [], [], 0.1)[0]:
-                self.check()
-            token = os.read(self._read, 1)
+        token = self._take()
         try:
             self.check()
             yield
         finally:
             os.write(self._write, token)
+
+    def _take(self) -> bytes:
+        """Take a slot out of the pipe; somebody else may be faster, and make leaves the pipe without blocking."""
+        with self._turn:
+            while True:
+                self.check()
+                if select.select([self._read], [], [], 0.1)[0]:
+                    with contextlib.suppress(BlockingIOError):
+                        return os.read(self._read, 1)
 
     def check(self) -> None:
         """Raise `Cancelled` if it was told to stop."""

@@ -29,10 +29,14 @@ class BuildsFailedError(HashdistError):
 
     def __init__(self, failures: Mapping[str, HashdistError], skipped: int) -> None:
         self.failures = dict(failures)
-        words = [str(error) for error in failures.values()]
+        several = len(failures) > 1
+        words = []
+        for error in failures.values():
+            words += [error.message, *([f"  hint: {error.hint}"] if several and error.hint else [])]
         if skipped:
             words.append(f"{skipped} more not tried, for want of the above")
-        super().__init__("\n".join(words), hint=next(iter(failures.values())).hint)
+        hint = "mend these and build again" if several else next(iter(failures.values())).hint
+        super().__init__("\n".join(words), hint=hint)
         self.exit_code = max(error.exit_code for error in failures.values())
 
 
@@ -105,6 +109,9 @@ def _collect(
         built = future.result()
     except HashdistError as error:
         failures[spec.name] = error
+        return
+    except OSError as error:
+        failures[spec.name] = HashdistError(f"'{spec.name}' {spec.version} could not be begun: {error}")
         return
     (report.built if built else report.reused).append(spec.name)
     progress.note(f"{'built' if built else 'found'} {spec.name} {spec.version} {spec.id[:12]}")

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _CHUNK = 8 << 20
 
 
+class UnfitResultError(HashdistError):
+    """What a build left cannot be an artifact; the message goes on from the package's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a build left besides its files."""
@@ -54,7 +58,7 @@ def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapp
     wanted = {id: part.encode() for id, part in closure.items()}
     entries, references = _read(path, wanted)
     if not entries:
-        raise HashdistError("it wrote nothing to its PREFIX")
+        raise UnfitResultError("wrote nothing to its PREFIX")
     if store.durable:
         sync_tree(path)
         sync_directory(os.path.dirname(path))
@@ -147,7 +151,7 @@ def _entry(root: bytes, file: bytes, wanted: Mapping[SpecId, bytes]) -> tuple[Ma
     if stat.S_ISDIR(status.st_mode):
         return ManifestEntry(name, Mode.DIRECTORY), set()
     if not stat.S_ISREG(status.st_mode):
-        raise HashdistError(f"'{show_name(name)}' is not a file, a link or a directory: an artifact cannot hold it")
+        raise UnfitResultError(f"left '{show_name(name)}', which is not a file, a link or a directory")
     mode = Mode.EXECUTABLE if status.st_mode & stat.S_IXUSR else Mode.FILE
     digest, references = _digest(file, wanted)
     return ManifestEntry(name, mode, status.st_size, digest, None), references

@@ -22,7 +22,7 @@ def default_path(env: Mapping[str, str]) -> str:
 
 def quick_identity(env: Mapping[str, str]) -> str:
     """Who somebody is by git's variables, or as the system knows them; no program is asked."""
-    user = env.get("USER") or env.get("LOGNAME") or str(os.getuid())
+    user = env.get("USER") or env.get("LOGNAME") or _account()
     name = env.get("GIT_COMMITTER_NAME") or env.get("GIT_AUTHOR_NAME") or user
     address = env.get("GIT_COMMITTER_EMAIL") or env.get("GIT_AUTHOR_EMAIL") or f"{user}@{os.uname().nodename}"
     return f"{_clean(name)} <{_clean(address)}>"
@@ -46,6 +46,16 @@ def full_identity(env: Mapping[str, str]) -> str:
             "GIT_COMMITTER_EMAIL": env.get("GIT_COMMITTER_EMAIL") or known.get("user.email", ""),
         }
     )
+
+
+def _account() -> str:
+    """The name of the account we run as; its number where the system knows no name."""
+    import pwd  # noqa: PLC0415 - most have a variable
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _clean(text: str) -> str:

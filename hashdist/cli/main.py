@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -119,7 +120,9 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 def _of_system(error: OSError) -> HashdistError:
     where = f"'{os.fsdecode(error.filename)}': " if isinstance(error.filename, (str, bytes)) else ""
-    return HashdistError(f"{where}{error.strerror or error}")
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    hint = "make room where the store lies: hdist gc -n --now tells what could go" if full else None
+    return HashdistError(f"{where}{error.strerror or error}", hint=hint)
 
 
 def _report(error: HashdistError, *, as_json: bool) -> int:

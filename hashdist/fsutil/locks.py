@@ -17,6 +17,8 @@ from hashdist.errors import BusyError
 
 #: Seconds between two tries for a lock that somebody else holds.
 _POLL = 0.02
+#: Seconds that nobody needs to be told of.
+_PATIENCE = 0.3
 #: Bytes that a lock file has for the name of its holder.
 _HOLDER = 256
 
@@ -71,9 +73,9 @@ def _acquire(
     give_up: Callable[[], None],
 ) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout
-    told = False
+    told, patience = False, time.monotonic() + _PATIENCE
     while not _try(fd, kind, path):
-        if not told and waiting is not None:
+        if not told and waiting is not None and time.monotonic() > patience:
             waiting(_read_holder(path))
             told = True
         if deadline is not None and time.monotonic() > deadline:
@@ -112,4 +114,4 @@ def _read_holder(path: str) -> str:
             words = file.read(400).strip()
     except OSError:
         words = ""
-    return words or "somebody who left no name"
+    return words or "other commands that are at work"

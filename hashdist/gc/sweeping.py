@@ -45,8 +45,8 @@ def collect(store: Store, *, grace: int, progress: Progress = SILENT) -> GcPlan:
         for path in moved:
             remove_tree(path)
             task.advance()
-    _remove_empty_parents(store, found)
     with store.lock(shared=False, purpose="gc"):
+        _remove_empty_parents(store, found)
         _collect_objects(store, found)
     return found
 

@@ -8,6 +8,7 @@ out in silence: the file ``.git`` with a line ``gitdir: …`` that packagers' su
 from __future__ import annotations
 
 import bz2
+import errno
 import io
 import lzma
 import stat
@@ -117,9 +118,9 @@ def import_archive(
         except _BROKEN as error:
             raise BadArchiveError(f"archive '{label or path}' is broken: {error}") from error
         except OSError as error:
-            if error.errno is not None:
+            if error.errno not in {None, errno.EINVAL}:
                 raise
-            # bz2 has no error of its own
+            # bz2 has no error of its own, and zipfile seeks to wherever a broken archive says
             raise BadArchiveError(f"archive '{label or path}' is broken: {error}") from error
 
 

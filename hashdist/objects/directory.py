@@ -100,9 +100,10 @@ def export_tree(database: ObjectDatabase, id: TreeId, path: str, *, mtime: int) 
     Names are checked again; nothing is written through a link. Raises `FileExistsError`, and whatever
     reading a damaged tree raises.
     """
+    entries = iter(database.tree(id))
     os.mkdir(path, 0o755)
     # a directory's descriptor is open only while we are in it or below it
-    stack = [(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), iter(database.tree(id)))]
+    stack = [(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), entries)]
     try:
         while stack:
             folder, entries = stack[-1]
@@ -110,7 +111,8 @@ def export_tree(database: ObjectDatabase, id: TreeId, path: str, *, mtime: int) 
                 if entry.mode is tree.Mode.DIRECTORY:
                     os.mkdir(entry.name, 0o755, dir_fd=folder)
                     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-                    stack.append((os.open(entry.name, flags, dir_fd=folder), iter(database.tree(entry.id))))
+                    below = iter(database.tree(entry.id))
+                    stack.append((os.open(entry.name, flags, dir_fd=folder), below))
                     break
                 _export_entry(database, entry, folder, mtime)
             else:

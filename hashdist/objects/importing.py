@@ -93,10 +93,14 @@ class Importer:
         """Publish what was collected, or forget all of it after an error."""
         self._pool.shutdown(cancel_futures=True)
         self._task_manager.__exit__(kind, error, trace)
-        if error is None:
-            self._pack.publish()
-        else:
-            self._pack.abandon()
+        published = False
+        try:
+            if error is None:
+                self._pack.publish()
+                published = True
+        finally:
+            if not published:
+                self._pack.abandon()
 
     def add_file(self, path: Sequence[bytes], read: Read, size: int, *, executable: bool) -> None:
         """Add a file whose bytes `read` gives when asked, in another thread; `size` is what to expect."""
@@ -109,7 +113,7 @@ class Importer:
     def add_stream(self, path: Sequence[bytes], stream: BinaryIO, size: int, *, executable: bool) -> None:
         """Add a file too large for memory."""
         slot = self._place(path, tree.Mode.EXECUTABLE if executable else tree.Mode.FILE, size)
-        slot.id = self._pack.write_stream(stream, size)
+        slot.id = self._pack.write_stream(stream, size, self._database.__contains__)
         self._task.advance(size)
 
     def add_link(self, path: Sequence[bytes], target: bytes) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import struct
 import zlib
@@ -69,7 +70,7 @@ class PackWriter:
         os.makedirs(folder, exist_ok=True)
         # git's own prune knows tmp_* and removes what a crash left
         self._path = os.path.join(folder, f"tmp_pack_{unique_suffix()}")
-        self._file = open(self._path, "xb+", buffering=_CHUNK)  # noqa: SIM115 - lives as long as the writer
+        self._file: io.BufferedRandom = open(self._path, "xb+", buffering=_CHUNK)  # noqa: SIM115 - lives as long as the writer
         self._file.write(b"PACK" + struct.pack(">II", 2, 0))
         self._entries: dict[str, tuple[int, int]] = {}
         self._offset = 12
@@ -86,8 +87,11 @@ class PackWriter:
         self._entries[packed.id] = (self._offset, zlib.crc32(packed.data))
         self._offset += len(packed.data)
 
-    def write_stream(self, stream: BinaryIO, size: int) -> ObjectId:
-        """Append a blob of `size` bytes without holding it in memory; raises `FileChangedError`."""
+    def write_stream(self, stream: BinaryIO, size: int, known: Callable[[ObjectId], bool]) -> ObjectId:
+        """Append a blob of `size` bytes, unless it is `known`, without holding it in memory.
+
+        Raises `FileChangedError`.
+        """
         digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
         compressor = isal_zlib.compressobj(1)
         header = _header("blob", size)
@@ -108,7 +112,7 @@ class PackWriter:
         self._file.write(data)
         checksum, written = zlib.crc32(data, checksum), written + len(data)
         id = ObjectId(digest.hexdigest())
-        if id in self._entries:
+        if id in self._entries or known(id):
             self._file.seek(self._offset)
             self._file.truncate()
         else:
@@ -149,11 +153,11 @@ class PackWriter:
         return digest.digest()
 
     def abandon(self) -> None:
-        """Forget everything."""
-        self._file.close()
+        """Forget everything, also on a full disk."""
         for path in (self._path, f"{self._path}.idx"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
+        self._file.raw.close()  # or it would write what it still holds
 
 
 def _index(entries: dict[str, tuple[int, int]], trailer: bytes) -> bytes:

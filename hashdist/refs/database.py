@@ -229,15 +229,16 @@ class RefDatabase:
 
     def _rewrite_packed(self, dropped: set[str]) -> None:
         path = os.path.join(self.path, "packed-refs")
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines(keepends=True)
+        names_gone = {name.encode(errors="surrogateescape") for name in dropped}
+        with open(path, "rb") as file:
+            lines = file.read().split(b"\n")[:-1]  # other line ends can be part of a name
         kept, dropping = [], False
         for line in lines:
-            if line[0] not in "#^":
-                dropping = line.rstrip("\n").partition(" ")[2] in dropped
-            if line[0] == "#" or not dropping:
-                kept.append(line)
-        atomic.write_file(path, "".join(kept).encode(), durable=self._durable)
+            if line[:1] not in {b"#", b"^"}:
+                dropping = line.partition(b" ")[2] in names_gone
+            if line[:1] == b"#" or not dropping:
+                kept.append(line + b"\n")
+        atomic.write_file(path, b"".join(kept), durable=self._durable)
 
     def _append_log(self, name: str, old: str, new: str, reason: str) -> None:
         path = self._log_path(name)

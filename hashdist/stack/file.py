@@ -40,6 +40,7 @@ RUNNER_VARIABLES = frozenset(
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 #: What a commit of a profile consists of.
 _OWN_PATHS = frozenset({"stack.toml", "lock.json", "specs"})
+_BARE = re.compile(r"[A-Za-z0-9_-]{1,60}\Z")
 _PATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*\Z")
 
 
@@ -64,8 +65,14 @@ def parse_stack(text: str, *, name: str = "stack.toml") -> Stack:
     if reader.problems or stack is None:
         lines = key_lines(text)
         found = sorted((line_of(lines, path), path, fault) for path, fault in reader.problems)
-        raise StackError(*(f"{name}:{line}: {'.'.join(path) or 'stack'}: {fault}" for line, path, fault in found))
+        raise StackError(*(f"{name}:{line}: {_show(path)}: {fault}" for line, path, fault in found))
     return stack
+
+
+def _show(path: KeyPath) -> str:
+    """A key as one would write it; what is long is cut."""
+    parts = (part if _BARE.match(part) else f'"{part[:40]}"' for part in path)
+    return ".".join(parts) or "stack"
 
 
 class _Reader:

@@ -64,7 +64,7 @@ def test_hard_links_into_other_artifacts(session, write):
     ("script", "words"),
     [
         ("echo said; rm -rf $PREFIX; exit 3", "status 3"),
-        ("echo said; mkfifo $PREFIX/pipe", "'pipe' is not a file"),
+        ("echo said; mkfifo $PREFIX/pipe", "left 'pipe'"),
         ("echo said", "wrote nothing"),
         ("echo said; rmdir $PREFIX", "no directory any more"),
     ],
@@ -158,3 +158,12 @@ def test_wide_trees_need_few_descriptors(store, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert len(os.listdir(tmp_path / "out")) == 300
+
+
+def test_each_failure_has_its_hint(session, write):
+    """When several packages fail, each one's hint is told with it."""
+    recorded = commit_file(session, write("stack.toml", package("a", "exit 3") + package("b", "gcc x.c")), message="m")
+    with pytest.raises(BuildsFailedError) as caught:
+        building.build_commit(session, recorded.commit, keep_going=True)
+    assert "hint: look around" in str(caught.value)
+    assert "hint: 'gcc' comes with a compiler" in str(caught.value)

@@ -98,7 +98,7 @@ def test_locks(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     holder.stdout.readline()
     said = []
-    with pytest.raises(BusyError, match=f"a test .*pid {holder.pid}"), locked(path, timeout=0.1, waiting=said.append):
+    with pytest.raises(BusyError, match=f"a test .*pid {holder.pid}"), locked(path, timeout=0.5, waiting=said.append):
         pass
     assert is_locked(path)
     assert len(said) == 1

@@ -135,3 +135,47 @@ def test_any_files(store, tmp_path, files):
         (tmp_path / "in" / name).write_bytes(data)
     export_tree(store.objects, import_directory(store.objects, str(tmp_path / "in")), str(tmp_path / "out"), mtime=1)
     assert snapshot(tmp_path / "out") == snapshot(tmp_path / "in")
+
+
+def test_large_files_are_stored_once(store, tmp_path):
+    """A file that is streamed is not stored again either."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/large").write_bytes(os.urandom(17 << 20))
+    packs = os.path.join(store.git, "objects/pack")
+    import_directory(store.objects, str(tmp_path / "in"))
+    before = set(os.listdir(packs))
+    import_directory(store.objects, str(tmp_path / "in"))
+    assert set(os.listdir(packs)) == before
+
+
+def test_a_full_disk_leaves_no_pack(store, tmp_path):
+    """An import that cannot write to its end leaves nothing."""
+    import resource
+    import signal
+
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/large").write_bytes(os.urandom(18 << 20))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            import_directory(store.objects, str(tmp_path / "in"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert os.listdir(os.path.join(store.git, "objects/pack")) == []
+
+
+def test_no_descriptor_is_lost(store, tmp_path):
+    """Writing out a tree that is not whole leaves no file open."""
+    from hashdist.errors import NotFoundError
+    from hashdist.objects.ids import TreeId
+    from hashdist.objects.tree import Entry, Mode
+
+    broken = store.objects.add_tree([Entry(b"absent", Mode.DIRECTORY, TreeId("0" * 39 + "1"))])
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(5):
+        with pytest.raises(NotFoundError):
+            export_tree(store.objects, broken, str(tmp_path / str(number)), mtime=1)
+    assert len(os.listdir("/proc/self/fd")) == before

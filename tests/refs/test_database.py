@@ -116,3 +116,14 @@ def test_reflog_ignores_an_unfinished_line(store, commits):
     with open(os.path.join(store.git, "logs/refs/heads/a"), "a") as file:
         file.write(f"{commits[0]} {commits[1]} Ada")
     assert [entry.new for entry in store.refs.reflog("refs/heads/a")] == [commits[0]]
+
+
+def test_packed_names_with_odd_line_ends(store, commits, git):
+    """A name that other programs would break into lines is deleted like any other."""
+    for name in ("z\u0085b", "z\u2028c"):
+        store.refs.update(f"refs/heads/{name}", commits[0], old=None, reason="x")
+    git("pack-refs", "--all")
+    with store.refs.transaction("bye") as transaction:
+        transaction.delete("refs/heads/z\u0085b", old=commits[0])
+    assert list(store.refs.all("refs/heads/")) == ["refs/heads/z\u2028c"]
+    assert len(git("for-each-ref").split("\n")) == 1

@@ -13,7 +13,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from isal import isal_zlib
 
@@ -70,7 +70,8 @@ class PackWriter:
         os.makedirs(folder, exist_ok=True)
         # git's own prune knows tmp_* and removes what a crash left
         self._path = os.path.join(folder, f"tmp_pack_{unique_suffix()}")
-        self._file: io.BufferedRandom = open(self._path, "xb+", buffering=_CHUNK)  # noqa: SIM115 - lives as long as the writer
+        # lives as long as the writer
+        self._file = cast("io.BufferedRandom", open(self._path, "xb+", buffering=_CHUNK))  # noqa: SIM115
         self._file.write(b"PACK" + struct.pack(">II", 2, 0))
         self._entries: dict[str, tuple[int, int]] = {}
         self._offset = 12

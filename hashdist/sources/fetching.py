@@ -19,7 +19,7 @@ from .download import Download, HashMismatchError, Network, OfflineError, downlo
 from .path import import_file, import_path
 from .pin import Pin
 from .pip_settings import read_pip_settings
-from .pypi import PythonTarget, find_release
+from .pypi import PythonTarget, all_indexes, find_release
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
@@ -104,7 +104,7 @@ class Fetcher:
         if isinstance(declaration, UrlSource):
             return [*declaration.mirrors, declaration.url], declaration.sha256
         settings = read_pip_settings(self.env)
-        if self.offline and any(urlsplit(index).scheme != "file" for index in settings.indexes):
+        if self.offline and any(urlsplit(index).scheme != "file" for index in all_indexes(settings)):
             raise OfflineError(
                 f"the package index would have to be asked for '{declaration.project}'", hint="leave out --offline"
             )

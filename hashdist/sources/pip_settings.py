@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-_DEFAULT_INDEX = "https://pypi.org/simple"
-
 
 @dataclass(frozen=True, slots=True)
 class PipSettings:
@@ -21,6 +19,8 @@ class PipSettings:
 
     indexes: tuple[str, ...]
     """URLs of simple indexes, in order."""
+    default: bool
+    """Whether the public index, which pip knows by itself, comes before these."""
     find_links: tuple[str, ...]
     """Directories or pages of files."""
     certificates: str | None
@@ -44,18 +44,16 @@ def read_pip_settings(env: Mapping[str, str]) -> PipSettings:
     for name, value in env.items():
         if name.startswith("PIP_") and value:
             found[name[4:].lower().replace("_", "-")] = value
-    indexes = () if found.get("no-index", "").lower() in {"1", "true", "yes", "on"} else _indexes(found)
+    allowed = found.get("no-index", "").lower() not in {"1", "true", "yes", "on"}
+    indexes = tuple(f"{found.get('index-url', '')} {found.get('extra-index-url', '')}".split()) if allowed else ()
     hosts = {parts.hostname: parts.netloc.rpartition("@")[0] for parts in map(urlsplit, indexes) if parts.username}
     return PipSettings(
         indexes,
+        allowed and not found.get("index-url"),
         tuple(found.get("find-links", "").split()),
         found.get("cert") or None,
         {host: secret for host, secret in hosts.items() if host},
     )
-
-
-def _indexes(found: Mapping[str, str]) -> tuple[str, ...]:
-    return (found.get("index-url", _DEFAULT_INDEX), *found.get("extra-index-url", "").split())
 
 
 def _files(env: Mapping[str, str]) -> list[str]:

@@ -67,7 +67,7 @@ def find_release(
     Raises `ReleaseNotFoundError`, or `NetworkError` when no index could be asked.
     """
     files, failures, asked = [], [], []
-    for index in settings.indexes:
+    for index in all_indexes(settings):
         try:
             files += _index_files(index, source.project, network)
             asked.append(index)
@@ -89,6 +89,15 @@ def find_release(
         f"no {kind} of '{source.project}' {source.version} on the package index (it has {known})",
         hint="check name and version; 'pip index versions NAME' lists them",
     ) from (failures[0] if failures else None)
+
+
+def all_indexes(settings: PipSettings) -> tuple[str, ...]:
+    """The URLs of all indexes that pip would ask, the public one first where no other takes its place."""
+    if not settings.default:
+        return settings.indexes
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415 - takes 250 ms
+
+    return (PYPI_SIMPLE_ENDPOINT, *settings.indexes)
 
 
 def _index_files(index: str, project: str, network: Network) -> list[ReleaseFile]:

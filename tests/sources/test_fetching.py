@@ -250,6 +250,8 @@ def test_pip_settings(tmp_path):
     assert found.indexes == ("https://me:pw@one/simple", "https://two/simple", "file:///three")
     assert (found.certificates, found.credentials) == ("/c.pem", {"one": "me:pw"})
     assert read_pip_settings({"HOME": str(tmp_path), "PIP_INDEX_URL": "https://x"}).indexes[0] == "https://x"
+    assert not found.default
+    assert read_pip_settings({"PIP_CONFIG_FILE": os.devnull}).default
     assert read_pip_settings({"HOME": str(tmp_path), "PIP_NO_INDEX": "1"}).indexes == ()
 
 

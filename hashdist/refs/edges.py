@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from hashdist.errors import NotFoundError
 from hashdist.objects.database import ObjectDatabase
-from hashdist.objects.ids import CommitId, SourceId, SpecId
+from hashdist.objects.ids import CommitId, SpecId
 from hashdist.objects.spec import Spec, read_spec
 from hashdist.objects.tree import Mode
 
 
 class NotAProfileError(NotFoundError):
     """A commit that was read and is no commit of a profile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """What a commit of a profile names."""
-
-    specs: Mapping[str, SpecId]
-    """Package or host entry name to spec; the whole closure."""
-    sources: frozenset[SourceId]
-    """The sources of those specs."""
 
 
 class EdgeReader:
@@ -52,8 +41,3 @@ class EdgeReader:
             found = self._objects.tree(entry.id)
             self._specs_of_tree[entry.id] = {one.name.decode(): SpecId(one.id) for one in found}
         return self._specs_of_tree[entry.id]
-
-    def reached(self, commit: CommitId) -> Reached:
-        """Everything that a commit of a profile names."""
-        specs = self.specs(commit)
-        return Reached(specs, frozenset(source for id in specs.values() for source in self.spec(id).sources.values()))

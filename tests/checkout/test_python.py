@@ -153,3 +153,35 @@ def test_which_scripts_are_copied(tmp_path, first, taken):
     path.write_text(f"{first}\nbody\n")
     found = script_for(str(path), "/p/bin/python3")
     assert found == (b"#!/p/bin/python3\nbody\n" if taken else None)
+
+
+BACKEND = """
+import zipfile
+
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    name = "made-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(f"{directory}/{name}", "w") as made:
+        made.writestr("made.py", "def main(): print('made here')")
+        made.writestr("made-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: made\\nVersion: 1.0\\n")
+        made.writestr("made-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        made.writestr("made-1.0.dist-info/entry_points.txt", "[console_scripts]\\nmade = made:main\\n")
+        made.writestr("made-1.0.dist-info/RECORD", "")
+    return name
+"""
+
+
+def test_the_python_preset(session, write):
+    """A source with a build backend becomes a wheel by the Python's own pip, without an index, and is installed."""
+    base = os.path.join(sys.base_prefix, "bin", "python3")
+    if subprocess.run([base, "-m", "pip", "--version"], capture_output=True).returncode:
+        pytest.skip(f"{base} has no pip")
+    write("src/pyproject.toml", '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n')
+    write("src/backend.py", BACKEND)
+    text = (
+        f'[host]\npython = "path:{sys.executable}"\n[packages.made]\nversion = "1.0"\nsource = {{ path = "src" }}\n'
+        'builder = "python"\nrequires = ["python"]\n'
+    )
+    recorded = commit_file(session, write("stack.toml", text), message="m")
+    prefix = checkouts.ready(session, recorded.commit)
+    assert run(f"{prefix}/bin/made") == (0, ["made", "here"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .errors import HashdistError, NotFoundError
+
+_CHUNK = 1 << 18
 
 
 class ProgramMissingError(NotFoundError):
@@ -86,3 +88,27 @@ def run(
     if done.returncode != 0:
         raise ProgramFailedError(arguments, done.returncode, done.stderr.decode(errors="replace"))
     return done.stdout
+
+
+def stream(arguments: Sequence[str], *, env: Mapping[str, str]) -> Iterator[bytes]:
+    """Run a program and give its standard output piece by piece; raises as `run` does, at the end."""
+    try:
+        program = subprocess.Popen(
+            list(arguments), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    except FileNotFoundError as error:
+        raise ProgramMissingError(
+            f"no program '{arguments[0]}'", hint=f"install '{arguments[0]}' with your system's package manager"
+        ) from error
+    with program:
+        assert program.stdout is not None, "it is a pipe"
+        assert program.stderr is not None, "it is a pipe"
+        try:
+            while chunk := program.stdout.read(_CHUNK):
+                yield chunk
+            said = program.stderr.read()
+        except BaseException:
+            program.kill()
+            raise
+    if program.returncode != 0:
+        raise ProgramFailedError(arguments, program.returncode, said.decode(errors="replace"))

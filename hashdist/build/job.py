@@ -13,7 +13,7 @@ from hashdist.errors import HashdistError
 from hashdist.fsutil.atomic import unique_suffix
 from hashdist.fsutil.locks import locked
 from hashdist.fsutil.removal import remove_tree
-from hashdist.objects.directory import export_tree
+from hashdist.objects.exporting import export_tree
 from hashdist.objects.ids import SpecId
 from hashdist.objects.spec import Spec
 from hashdist.process import kill_by_environment

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hashdist import process
 from hashdist.fsutil.removal import measure_tree
+from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import CommitId
 from hashdist.objects.spec import Spec, read_spec
 from hashdist.refs import names
@@ -163,18 +164,7 @@ def _dead_object_bytes(store: Store, alive: Alive, found: GcPlan) -> int:
     lines = [*sorted(dying), *(f"^{commit}" for commit in sorted({*living, *alive.commits}))]
     counted = process.run(
         ["git", "rev-list", "--objects", "--disk-usage", "--stdin"],
-        env=git_env(store),
+        env=git_env(store.git, store.search_path),
         stdin="\n".join(lines).encode() + b"\n",
     )
     return int(counted or 0)
-
-
-def git_env(store: Store) -> dict[str, str]:
-    """The environment for the git program: this repository, nobody's settings."""
-    return {
-        "PATH": store.search_path,
-        "GIT_DIR": store.git,
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "LC_ALL": "C",
-    }

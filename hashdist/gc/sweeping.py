@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from hashdist import process
 from hashdist.fsutil.atomic import sync_directory, unique_suffix
 from hashdist.fsutil.removal import remove_tree
+from hashdist.objects.git_program import git_env
 from hashdist.progress import SILENT, Progress
 from hashdist.store.roots import running
 
-from .plan import GcPlan, Victim, git_env, plan
+from .plan import GcPlan, Victim, plan
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
@@ -74,7 +75,7 @@ def _collect_objects(store: Store, found: GcPlan) -> None:
     What was written since the oldest running command began stays, with some room for clocks; and packs are
     left alone while one runs, since it may be about to name an old object that it found there.
     """
-    env = git_env(store)
+    env = git_env(store.git, store.search_path)
     at_work = running(store, drop_stale=True)
     now = store.now()
     limits = [now - found.grace, *([at_work.since] if at_work.since is not None else [])]
@@ -84,7 +85,7 @@ def _collect_objects(store: Store, found: GcPlan) -> None:
         process.run(["git", "reflog", "expire", "--expire=never", f"--expire-unreachable={entries}", "--all"], env=env)
         process.run(["git", "pack-refs", "--all"], env=env)
         if at_work.since is None and (found.refs or found.grace == 0):
-            process.run(["git", "repack", "-a", "-d", "-q"], env=env)
+            process.run(["git", "-c", "core.bigFileThreshold=16m", "repack", "-a", "-d", "-q"], env=env)
         process.run(["git", "prune", f"--expire={objects}"], env=env)
 
 

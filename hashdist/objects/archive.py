@@ -1,18 +1,16 @@
 """Tar and zip archives become trees in one pass, without a file ever being unpacked to disk.
 
 What an archive says is data: absolute names, ``..``, entries below links, hard links outside, devices and
-pipes, two entries of one name, and ``.git`` are refused; memory and depth are bounded. One thing is left
-out in silence: the file ``.git`` with a line ``gitdir: …`` that packagers' submodules leave behind.
+pipes, two entries of one name that differ, and ``.git`` are refused; memory, size and depth are bounded. One
+thing is left out in silence: the file ``.git`` with a line ``gitdir: …`` that packagers' submodules leave behind.
 """
 
 from __future__ import annotations
 
-import bz2
 import errno
 import io
 import lzma
-import stat
-import tarfile
+import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -21,26 +19,24 @@ from typing import TYPE_CHECKING, cast
 import zstandard
 from isal import igzip, isal_zlib
 
-from hashdist.errors import InvalidError
 from hashdist.progress import SILENT, Progress
 
 from . import tree
+from .compressed import decompressed
 from .database import ObjectDatabase
 from .ids import TreeId
-from .importing import LARGE_FILE, Importer, Limits
+from .importing import Importer, LimitError, Limits
+from .packing import LARGE_FILE
+from .tar import BLOCK, BadArchiveError, Kind, is_tar_header, read_tar
+from .zip import read_zip
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-_MAGIC = 262
-_CHUNK = 1 << 18
-#: Padding after the last file; tar itself writes at most a record of some kilobytes.
-_TRAILER = 64 << 20
-#: Bytes of one extended header: names and a few numbers.
-_HEADER = 1 << 20
+__all__ = ["BadArchiveError", "ImportedArchive", "import_archive", "is_archive"]
+
 _ISAL_ERROR = cast("type[Exception]", isal_zlib.error)  # its stub says that it is an instance
 _BROKEN = (
-    tarfile.TarError,
     zipfile.BadZipFile,
     EOFError,
     lzma.LZMAError,
@@ -51,10 +47,8 @@ _BROKEN = (
     _ISAL_ERROR,
     UnicodeError,
 )
-
-
-class BadArchiveError(InvalidError):
-    """Bytes that are no archive, a broken one, or one that must not be unpacked."""
+#: Archives smaller than this, unpacked, cannot hurt by being large.
+_RATIO_FLOOR = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +62,21 @@ class ImportedArchive:
 
 
 def is_archive(path: str) -> bool:
-    """Whether the file begins like a tar (compressed or not) or zip archive."""
+    """Whether the file is a tar (compressed or not) or zip archive, by how it begins."""
     with open(path, "rb") as file:
-        head = file.read(_MAGIC)
-    return _kind(head) is not None
+        kind = _kind(file)
+        if kind in {None, "zip"}:
+            return kind is not None
+        file.seek(0)
+        try:
+            block = decompressed(kind or "", file, memory=Limits().memory).read(BLOCK)
+        except (*_BROKEN, OSError, LimitError):
+            return True  # a broken one
+        return is_tar_header(block) or not block.strip(b"\0")
 
 
-def _kind(head: bytes) -> str | None:
+def _kind(file: BinaryIO) -> str | None:
+    head = file.read(BLOCK)
     for magic, kind in (
         (b"PK\3\4", "zip"),
         (b"PK\5\6", "zip"),
@@ -85,7 +87,7 @@ def _kind(head: bytes) -> str | None:
     ):
         if head.startswith(magic):
             return kind
-    return "tar" if head[257:262] == b"ustar" else None
+    return "tar" if is_tar_header(head) else None
 
 
 def import_archive(
@@ -96,148 +98,115 @@ def import_archive(
     limits: Limits | None = None,
     progress: Progress = SILENT,
     label: str = "",
+    hash_only: bool = False,
 ) -> ImportedArchive:
     """Write the tree of the archive at `path`; with `strip`, without one common leading directory.
 
-    Raises `BadArchiveError`, `InvalidTreeError` or `LimitError`, and then the store is as it was.
+    With `hash_only` nothing is written: the id is what is wanted. Raises `BadArchiveError`, `InvalidTreeError`
+    or `LimitError`, and then the store is as it was.
     """
+    limits = limits or Limits()
+    shown = label or os.path.basename(path)
     with open(path, "rb") as file:
-        kind = _kind(file.read(_MAGIC))
+        kind = _kind(file)
         file.seek(0)
         if kind is None:
-            raise BadArchiveError(f"'{label or path}' is not an archive that can be read (tar, zip)")
+            raise BadArchiveError(f"'{shown}' is not an archive that can be read (tar, zip)")
         try:
-            with Importer(database, limits=limits or Limits(), progress=progress, label=label) as importer:
+            with Importer(database, limits=limits, progress=progress, label=shown, hash_only=hash_only) as importer:
                 if kind == "zip":
-                    _add_zip(importer, file)
+                    _add_zip(importer, file, limits)
                 else:
-                    stream = _decompress(kind, file)
-                    _add_tar(importer, stream)
-                    _drain(stream)
+                    _add_tar(importer, _stream(kind, file, limits), limits)
                 return ImportedArchive(*importer.finish(strip=strip))
+        except BadArchiveError as error:
+            raise BadArchiveError(f"archive '{shown}': {error}", hint=error.hint) from error
+        except LimitError as error:
+            raise LimitError(f"archive '{shown}': {error}", hint=error.hint) from error
         except _BROKEN as error:
-            raise BadArchiveError(f"archive '{label or path}' is broken: {error}") from error
+            raise BadArchiveError(f"archive '{shown}' is broken: {error}") from error
         except OSError as error:
             if error.errno not in {None, errno.EINVAL}:
                 raise
             # bz2 has no error of its own, and zipfile seeks to wherever a broken archive says
-            raise BadArchiveError(f"archive '{label or path}' is broken: {error}") from error
+            raise BadArchiveError(f"archive '{shown}' is broken: {error}") from error
 
 
-def _decompress(kind: str, file: BinaryIO) -> BinaryIO:
-    if kind == "gz":
-        stream: object = igzip.IGzipFile(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
-    elif kind == "bz2":
-        stream = bz2.BZ2File(file)
-    elif kind == "xz":
-        stream = lzma.LZMAFile(file)  # noqa: SIM115 - closed with the file below it
-    elif kind == "zst":
-        stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    else:
+def _stream(kind: str, file: BinaryIO, limits: Limits) -> BinaryIO:
+    if kind == "tar":
         return file
-    return io.BufferedReader(stream, _CHUNK)  # type: ignore[type-var]
+    packed = os.fstat(file.fileno()).st_size
+    stream = decompressed(kind, file, memory=limits.memory)
+    return io.BufferedReader(_Bounded(stream, packed, limits.ratio), 1 << 18)
 
 
-_HEADERS = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
+class _Bounded(io.RawIOBase):
+    """A decompressed stream that must not become many times as large as it was."""
+
+    def __init__(self, stream: BinaryIO, packed: int, ratio: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._ratio = ratio
+        self._left = max(_RATIO_FLOOR, packed * ratio)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        read: int = self._stream.readinto(buffer)  # type: ignore[attr-defined]
+        self._left -= read
+        if self._left < 0:
+            raise LimitError(
+                f"its files have more than {self._ratio} times its bytes (limit: ratio)",
+                hint="for a source that is what it should be: --limit ratio=NUMBER",
+            )
+        return read
 
 
-class _Member(tarfile.TarInfo):
-    """An entry whose extended headers are bounded: tarfile reads them whole into memory."""
+def _add_tar(importer: Importer, stream: BinaryIO, limits: Limits) -> None:
+    for entry in read_tar(stream, header_limit=limits.header):
+        path = _split(entry.name)
+        if entry.kind is Kind.DIRECTORY:
+            importer.add_directory(path)
+        elif not path:
+            raise BadArchiveError("an entry has no name")
+        elif entry.kind is Kind.SYMLINK:
+            importer.add_link(path, entry.target)
+        elif entry.kind is Kind.HARD_LINK:
+            if not importer.add_copy(path, _split(entry.target)):
+                raise BadArchiveError(f"'{_show(path)}' is a hard link to something outside the archive")
+        else:
+            _add_file(importer, path, entry.data, entry.size, executable=entry.executable)
 
-    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        if self.type in _HEADERS and self.size > _HEADER:
-            raise BadArchiveError(f"an extended header has more than {_HEADER} bytes (limit: header)")
-        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
 
-
-def _add_tar(importer: Importer, stream: BinaryIO) -> None:
-    with tarfile.open(
-        fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape", bufsize=_CHUNK, tarinfo=_Member
-    ) as archive:
-        for member in archive:
-            path = _split(_tar_bytes(member.name))
-            if member.isdir():
-                if path:
-                    importer.add_directory(path)
-            elif not path:
-                raise BadArchiveError("archive has a file without a name")
-            elif member.issym():
-                importer.add_link(path, _tar_bytes(member.linkname))
-            elif member.islnk():
-                if not importer.add_copy(path, _split(_tar_bytes(member.linkname))):
-                    raise BadArchiveError(f"'{_show(path)}' is a hard link to something outside the archive")
-            elif member.isfile():
-                _add_member(importer, archive, member, path)
+def _add_zip(importer: Importer, file: BinaryIO, limits: Limits) -> None:
+    most = max(_RATIO_FLOOR, os.fstat(file.fileno()).st_size * limits.ratio)
+    for entry in read_zip(file, entries_limit=limits.entries):
+        path = _split(entry.name)
+        if importer.size + entry.size > most:
+            raise LimitError(f"its files have more than {limits.ratio} times its bytes (limit: ratio)")
+        if entry.kind is Kind.DIRECTORY:
+            importer.add_directory(path)
+            continue
+        if not path:
+            raise BadArchiveError("an entry has no name")
+        with entry.open() as stream:
+            if entry.kind is Kind.SYMLINK:
+                importer.add_link(path, stream.read())
             else:
-                raise BadArchiveError(f"'{_show(path)}' is a device or a pipe")
-            archive.members.clear()  # type: ignore[attr-defined]  # or tarfile keeps every header
+                _add_file(importer, path, stream, entry.size, executable=entry.executable)
 
 
-def _drain(stream: BinaryIO) -> None:
-    """Read what follows the last file: only at its end does a compressed stream tell whether it was whole."""
-    left = _TRAILER
-    while chunk := stream.read(_CHUNK):
-        left -= len(chunk)
-        if left < 0:
-            raise BadArchiveError(f"archive goes on for more than {_TRAILER} bytes after its end (limit: trailer)")
-
-
-def _add_member(importer: Importer, archive: tarfile.TarFile, member: tarfile.TarInfo, path: list[bytes]) -> None:
-    stream = archive.extractfile(member)
-    assert stream is not None, "isfile() was true"
-    executable = bool(member.mode & 0o100)
-    if member.size > LARGE_FILE:
-        importer.add_stream(path, stream, member.size, executable=executable)  # type: ignore[arg-type]
+def _add_file(importer: Importer, path: list[bytes], stream: BinaryIO, size: int, *, executable: bool) -> None:
+    if size > LARGE_FILE:
+        importer.add_stream(path, stream, size, executable=executable)
         return
-    data = stream.read()
-    if len(data) != member.size:
-        raise BadArchiveError(f"archive ends in the middle of '{_show(path)}'")
-    _add_small(importer, path, data, executable=executable)
-
-
-def _add_zip(importer: Importer, file: BinaryIO) -> None:
-    with zipfile.ZipFile(file) as archive:
-        for member in archive.infolist():
-            path = _split(_zip_bytes(member))
-            mode = member.external_attr >> 16 if member.create_system == 3 else 0  # noqa: PLR2004 - 3 is Unix
-            if member.flag_bits & 1:
-                raise BadArchiveError(f"'{_show(path)}' is encrypted")
-            if member.is_dir():
-                if path:
-                    importer.add_directory(path)
-                continue
-            if not path:
-                raise BadArchiveError("archive has a file without a name")
-            if stat.S_IFMT(mode) not in {0, stat.S_IFREG, stat.S_IFLNK}:
-                raise BadArchiveError(f"'{_show(path)}' is a device or a pipe")
-            with archive.open(member) as stream:
-                if stat.S_ISLNK(mode):
-                    importer.add_link(path, stream.read(4096))
-                elif member.file_size > LARGE_FILE:
-                    importer.add_stream(path, stream, member.file_size, executable=bool(mode & 0o100))  # type: ignore[arg-type]
-                else:
-                    _add_small(importer, path, stream.read(LARGE_FILE + 1), executable=bool(mode & 0o100))
-
-
-def _add_small(importer: Importer, path: list[bytes], data: bytes, *, executable: bool) -> None:
+    data = stream.read(size + 1)
+    if len(data) != size:
+        raise BadArchiveError(f"'{_show(path)}' is not as long as the archive tells")
     if path[-1] == b".git" and data.startswith(b"gitdir: "):
         return  # what a submodule leaves in an archive: it says where the packager's clone was
-    importer.add_file(path, lambda: data, len(data), executable=executable)
-
-
-def _tar_bytes(name: str) -> bytes:
-    return name.encode("utf-8", errors="surrogateescape")
-
-
-def _zip_bytes(member: zipfile.ZipInfo) -> bytes:
-    """The name's bytes as they stand in the archive: zipfile decodes those without the UTF-8 flag as cp437."""
-    return member.orig_filename.encode("utf-8" if member.flag_bits & 0x800 else "cp437", errors="surrogateescape")
+    importer.add_file(path, data, executable=executable)
 
 
 def _split(name: bytes) -> list[bytes]:

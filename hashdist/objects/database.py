@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hashdist import process
 from hashdist.errors import DamagedError
 
 from . import libgit2
+from .git_program import git_env
 from .ids import BlobId, CommitId, ObjectId, TreeId
 from .tree import Entry, Mode, decode, encode
 
@@ -68,8 +71,9 @@ def object_id(kind: str, data: bytes) -> ObjectId:
 class ObjectDatabase:
     """Reads and writes the objects of the bare repository at `path`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, search_path: str = os.defpath) -> None:
         self.path = path
+        self._search_path = search_path
         self.unsynced = False
         """Whether objects were written that a power loss could still take."""
 
@@ -81,9 +85,27 @@ class ObjectDatabase:
         """Whether the object is here."""
         return libgit2.exists(self._repository, id)
 
+    def snapshot(self) -> Callable[[str], bool]:
+        """A quick test for what is here just now; what others write later it may not see."""
+        return libgit2.snapshot(self.path)
+
+    def size(self, id: ObjectId) -> int:
+        """The bytes of a blob; raises `NotFoundError` or `DamagedError`."""
+        return libgit2.size(self._repository, id)
+
     def blob(self, id: ObjectId) -> bytes:
         """Read a blob; raises `NotFoundError` or `DamagedError`."""
         return self._read("blob", id)
+
+    def blob_chunks(self, id: ObjectId) -> Iterator[bytes]:
+        """Read a blob that is too large for memory; raises `DamagedError` at its end if it is not what `id` says."""
+        digest = hashlib.sha1(b"blob %d\0" % self.size(id), usedforsecurity=False)
+        command = ["git", "-c", "core.bigFileThreshold=1m", "cat-file", "blob", id]
+        for chunk in process.stream(command, env=git_env(self.path, self._search_path)):
+            digest.update(chunk)
+            yield chunk
+        if digest.hexdigest() != id:
+            raise DamagedError(f"object {id} cannot be read: its bytes are others", hint="look at it with git fsck")
 
     def tree(self, id: ObjectId) -> tuple[Entry, ...]:
         """Read and check a tree; raises `NotFoundError`, `DamagedError` or `InvalidTreeError`."""

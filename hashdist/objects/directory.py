@@ -1,4 +1,4 @@
-"""A directory becomes a tree, and a tree a directory, byte for byte.
+"""A directory becomes a tree, byte for byte.
 
 No filter of git (line ends, ignore rules, attributes) has a say. Kept: bytes, the exec bit, link targets,
 empty directories, any name. Not kept: owner, times, set-id bits, extended attributes, hard links.
@@ -6,19 +6,53 @@ empty directories, any name. Not kept: owner, times, set-id bits, extended attri
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
 import stat
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from hashdist.errors import InvalidError
 from hashdist.progress import SILENT, Progress
 
-from . import tree
+from . import statcache, tree
 from .database import ObjectDatabase
-from .ids import TreeId
-from .importing import LARGE_FILE, Importer, Limits
-from .pack import FileChangedError
+from .ids import ObjectId, TreeId
+from .importing import Folder, Importer, Limits
+from .packing import LARGE_FILE, Slot
+from .statcache import StatCache, State
+
+
+@dataclass(slots=True)
+class _File:
+    name: bytes
+    path: bytes
+    size: int
+    mode: int
+    state: State
+    old: bool
+    """Whether its state tells that it is unchanged."""
+
+
+@dataclass(slots=True)
+class _Listed:
+    """A directory as it was when it was listed."""
+
+    path: bytes
+    """Relative to the root; empty for itself."""
+    files: list[_File] = field(default_factory=list)
+    below: list[tuple[bytes, _Listed]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedDirectory:
+    """What a directory became."""
+
+    tree: TreeId
+    """The tree of its files."""
+    cache: StatCache | None
+    """What makes the next import quick; None where nothing new was learnt, or nothing can be remembered."""
 
 
 def import_directory(
@@ -35,103 +69,150 @@ def import_directory(
     (``.git`` in any disguise) is left out. Raises `InvalidError` for sockets, devices and pipes,
     `LimitError`, and `FileChangedError` when a file changes while it is read.
     """
-    root = os.fsencode(path)
-    with Importer(database, limits=limits or Limits(), progress=progress, label=os.path.basename(path)) as importer:
-        if names is None:
-            _walk(importer, root)
-        else:
-            for name in sorted(names):
-                _add(importer, os.path.join(root, name), name.split(b"/"))
-        return importer.finish()[0]
+    return import_remembering(database, path, None, names=names, limits=limits, progress=progress).tree
 
 
-def _walk(importer: Importer, root: bytes) -> None:
-    pending: list[tuple[bytes, tuple[bytes, ...]]] = [(root, ())]
+def import_remembering(
+    database: ObjectDatabase,
+    path: str,
+    before: StatCache | None,
+    *,
+    now: int | None = None,
+    names: Iterable[bytes] | None = None,
+    limits: Limits | None = None,
+    progress: Progress = SILENT,
+) -> ImportedDirectory:
+    """Like `import_directory`, and files that are as they were in `before` are not read again.
+
+    Every blob in `before` must be in the database. `now` is the time by the file system's own clock
+    (nanoseconds, see `statcache.now_ns`) from before this call; without it nothing is remembered.
+    """
+    root, used = os.fsencode(path), limits or Limits()
+    walk = _walk(root, now or 0) if names is None else _listed(root, names, now or 0)
+    if before is not None:
+        walk = _bounded(walk, used)
+        if before.digest and before.digest == _digest(walk):
+            return ImportedDirectory(before.held_by, None)
+    with Importer(database, limits=used, progress=progress, label=os.path.basename(path)) as importer:
+        done = _add(importer, walk, before)
+        made = importer.finish()[0]
+    return ImportedDirectory(made, _remember(made, done) if now else None)
+
+
+def _bounded(walk: Iterable[_Listed], limits: Limits) -> list[_Listed]:
+    """All that was listed, unless there is so much of it that the importer will refuse it."""
+    return list(itertools.islice(walk, limits.entries + 1))
+
+
+def _walk(root: bytes, now: int) -> Iterator[_Listed]:
+    pending = [_Listed(b"")]
     while pending:
-        folder, parts = pending.pop()
+        here = pending.pop()
+        folder = os.path.join(root, here.path) if here.path else root
         with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
+            for entry in entries:
                 if tree.is_dot_git(entry.name):
                     continue
-                below = (*parts, entry.name)
                 if entry.is_dir(follow_symlinks=False):
-                    importer.add_directory(below)
-                    pending.append((entry.path, below))
+                    below = _Listed(here.path + b"/" + entry.name if here.path else entry.name)
+                    here.below.append((entry.name, below))
+                    pending.append(below)
                 else:
-                    _add(importer, entry.path, below)
+                    status = entry.stat(follow_symlinks=False)
+                    here.files.append(_file(entry.name, entry.path, status, now))
+        yield here
 
 
-def _add(importer: Importer, file: bytes, parts: tuple[bytes, ...] | list[bytes]) -> None:
-    status = os.lstat(file)
-    if stat.S_ISLNK(status.st_mode):
-        importer.add_link(parts, os.readlink(file))
-    elif stat.S_ISDIR(status.st_mode):
-        importer.add_directory(parts)
-    elif not stat.S_ISREG(status.st_mode):
-        raise InvalidError(f"'{tree.show_name(file)}' is not a file, a link or a directory")
-    else:
-        executable = bool(status.st_mode & 0o100)
-        if status.st_size <= LARGE_FILE:
-            importer.add_file(parts, partial(_read, file, status.st_size), status.st_size, executable=executable)
+def _listed(root: bytes, names: Iterable[bytes], now: int) -> list[_Listed]:
+    """The same for given names."""
+    top = _Listed(b"")
+    folders: dict[bytes, _Listed] = {b"": top}
+    for name in sorted(names):
+        if any(tree.is_dot_git(part) for part in name.split(b"/")):
+            continue
+        path = os.path.join(root, name)
+        status = os.lstat(path)
+        if stat.S_ISDIR(status.st_mode):
+            _folder(folders, name)
         else:
-            with open(file, "rb") as stream:
-                importer.add_stream(parts, stream, status.st_size, executable=executable)
+            above, _, last = name.rpartition(b"/")
+            _folder(folders, above).files.append(_file(last, path, status, now))
+    return list(folders.values())
 
 
-def _read(path: bytes, size: int) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        data = os.read(fd, size + 1)
-        while 0 < len(data) < size:
-            more = os.read(fd, size + 1 - len(data))
-            if not more:
-                break
-            data += more
-    finally:
-        os.close(fd)
-    if len(data) != size:
-        raise FileChangedError(f"'{tree.show_name(path)}' changed while it was read", hint="try again")
-    return data
+def _folder(folders: dict[bytes, _Listed], path: bytes) -> _Listed:
+    found = folders.get(path)
+    if found is None:
+        above, _, name = path.rpartition(b"/")
+        parent = _folder(folders, above)
+        found = folders[path] = _Listed(path)
+        parent.below.append((name, found))
+    return found
 
 
-def export_tree(database: ObjectDatabase, id: TreeId, path: str, *, mtime: int) -> None:
-    """Write the tree to the new directory `path`, every file with the time `mtime` (seconds since 1970).
+def _file(name: bytes, path: bytes, status: os.stat_result, now: int) -> _File:
+    return _File(
+        name,
+        path,
+        status.st_size,
+        status.st_mode,
+        statcache.state(status),
+        statcache.is_old(status, now),
+    )
 
-    Names are checked again; nothing is written through a link. Raises `FileExistsError`, and whatever
-    reading a damaged tree raises.
-    """
-    entries = iter(database.tree(id))
-    os.mkdir(path, 0o755)
-    # a directory's descriptor is open only while we are in it or below it
-    stack = [(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), entries)]
-    try:
-        while stack:
-            folder, entries = stack[-1]
-            for entry in entries:
-                if entry.mode is tree.Mode.DIRECTORY:
-                    os.mkdir(entry.name, 0o755, dir_fd=folder)
-                    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-                    below = iter(database.tree(entry.id))
-                    stack.append((os.open(entry.name, flags, dir_fd=folder), below))
-                    break
-                _export_entry(database, entry, folder, mtime)
+
+def _digest(listed: Iterable[_Listed]) -> bytes:
+    """Of all names and states, in the order in which they were found."""
+    digest = hashlib.sha256()
+    for here in listed:
+        parts = [here.path, b"\0\0"]
+        for file in here.files:
+            parts += (file.name, b"\0", file.state)
+        digest.update(b"".join(parts))
+    return digest.digest()
+
+
+def _add(importer: Importer, walk: Iterable[_Listed], before: StatCache | None) -> list[tuple[_Listed, list[Slot]]]:
+    """Give everything to the importer; directories with the slots of their files."""
+    done = []
+    folders: dict[bytes, Folder] = {b"": importer.root}
+    for here in walk:
+        folder = folders.pop(here.path)
+        importer.check_depth(here.path.count(b"/") + 1)
+        for name, below in here.below:
+            importer.count(0)
+            inside: Folder = {}
+            folder[name] = folders[below.path] = inside
+        done.append((here, [_add_file(importer, folder, here.path, file, before) for file in here.files]))
+    return done
+
+
+def _add_file(importer: Importer, folder: Folder, where: bytes, file: _File, before: StatCache | None) -> Slot:
+    if stat.S_ISLNK(file.mode):
+        mode = tree.Mode.SYMLINK
+    elif not stat.S_ISREG(file.mode):
+        raise InvalidError(f"'{tree.show_name(file.path)}' is not a file, a link or a directory")
+    else:
+        mode = tree.Mode.EXECUTABLE if file.mode & 0o100 else tree.Mode.FILE
+    known: ObjectId | None = before.get(where, file.name, file.state) if before is not None else None
+    if known is not None:
+        return importer.add_known(folder, file.name, mode, known, file.size)
+    if mode is tree.Mode.SYMLINK:
+        return importer.add_leaf(folder, file.name, mode, os.readlink(file.path))
+    if file.size <= LARGE_FILE:
+        return importer.add_leaf(folder, file.name, mode, (file.path, file.size))
+    with open(file.path, "rb") as stream:
+        return importer.add_large(folder, file.name, mode, stream, file.size)
+
+
+def _remember(made: TreeId, done: list[tuple[_Listed, list[Slot]]]) -> StatCache:
+    folders: dict[bytes, dict[bytes, tuple[State, ObjectId]]] = {}
+    all_old = True
+    for here, slots in done:
+        found = folders[here.path] = {}
+        for file, slot in zip(here.files, slots, strict=True):
+            if file.old and slot.id is not None:
+                found[file.name] = (file.state, slot.id)
             else:
-                os.utime(folder, (mtime, mtime))
-                os.close(stack.pop()[0])
-    finally:
-        for folder, _ in stack:
-            os.close(folder)
-
-
-def _export_entry(database: ObjectDatabase, entry: tree.Entry, folder: int, mtime: int) -> None:
-    if entry.mode is tree.Mode.SYMLINK:
-        os.symlink(database.blob(entry.id), entry.name, dir_fd=folder)
-        os.utime(entry.name, (mtime, mtime), dir_fd=folder, follow_symlinks=False)
-        return
-    mode = 0o755 if entry.mode is tree.Mode.EXECUTABLE else 0o644
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(entry.name, flags, mode, dir_fd=folder)
-    with open(fd, "wb") as file:
-        file.write(database.blob(entry.id))
-        file.flush()
-        os.utime(fd, (mtime, mtime))
+                all_old = False
+    return StatCache(made, _digest(here for here, _ in done) if all_old else b"", folders)

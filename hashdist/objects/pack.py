@@ -1,7 +1,7 @@
 """Write one pack for all objects of an import, instead of thousands of loose files.
 
 Formats: git's ``gitformat-pack`` (pack version 2, index version 2). Objects are stored whole, compressed
-with isal at its fastest level, which git reads like any zlib stream.
+with isal at its fastest level, which git reads like any zlib stream and its repack makes smaller.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _KINDS = {"commit": 1, "tree": 2, "blob": 3}
 _CHUNK = 1 << 20
 _LARGE_OFFSET = 1 << 31
+#: Objects below this are as quick by the level that makes them smaller.
+_SMALL = 1000
 
 
 class FileChangedError(HashdistError):
@@ -43,12 +45,21 @@ class Packed(NamedTuple):
     data: bytes
 
 
-def pack_object(kind: str, data: bytes, known: Callable[[ObjectId], bool]) -> Packed:
+def pack_object(kind: str, data: bytes, known: Callable[[str], bool]) -> Packed:
     """Hash an object, and compress it unless it is `known`; spends its time outside Python's lock."""
     digest = hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
     digest.update(data)
     id = ObjectId(digest.hexdigest())
-    return Packed(id, b"" if known(id) else _header(kind, len(data)) + isal_zlib.compress(data, 1))
+    return Packed(id, b"" if known(id) else _header(kind, len(data)) + _compress(data))
+
+
+def _compress(data: bytes) -> bytes:
+    """A zlib stream of `data`: by the quicker level where the data are many, and are text."""
+    if len(data) >= _SMALL:
+        packed: bytes = isal_zlib.compress(data, 0)
+        if len(packed) < len(data) * 3 // 4:
+            return packed
+    return isal_zlib.compress(data, 1)
 
 
 def _header(kind: str, size: int) -> bytes:
@@ -88,7 +99,7 @@ class PackWriter:
         self._entries[packed.id] = (self._offset, zlib.crc32(packed.data))
         self._offset += len(packed.data)
 
-    def write_stream(self, stream: BinaryIO, size: int, known: Callable[[ObjectId], bool]) -> ObjectId:
+    def write_stream(self, stream: BinaryIO, size: int, known: Callable[[str], bool]) -> ObjectId:
         """Append a blob of `size` bytes, unless it is `known`, without holding it in memory.
 
         Raises `FileChangedError`.

@@ -56,11 +56,21 @@ class Entry(NamedTuple):
 
 def encode(entries: Iterable[Entry]) -> bytes:
     """Give the bytes of the tree with these entries, in any order; raises `InvalidTreeError`."""
-    ordered = sorted(entries, key=lambda entry: entry.sort_key)
+    ordered = list(entries)
     _check_unique(ordered)
     for entry in ordered:
         check_entry_name(entry.name)
-    return b"".join(b"%b%b\0%b" % (_ENCODED[mode], name, id.raw) for name, mode, id in ordered)
+    return encode_checked(ordered)
+
+
+def encode_checked(entries: Iterable[tuple[bytes, Mode, str]]) -> bytes:
+    """Likewise, for names that were checked one by one and differ."""
+    lines = [
+        (name + b"/" if mode is Mode.DIRECTORY else name, b"%b%b\0%b" % (_ENCODED[mode], name, bytes.fromhex(id)))
+        for name, mode, id in entries
+    ]
+    lines.sort()
+    return b"".join([line for _, line in lines])
 
 
 def decode(data: bytes) -> tuple[Entry, ...]:
@@ -110,7 +120,7 @@ _HFS_IGNORED = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *r
 
 def is_dot_git(name: bytes) -> bool:
     """Whether some file system would take `name` for ``.git`` (NTFS short names and streams, HFS+ folding)."""
-    if b"g" not in name and b"G" not in name:
+    if name.isascii() and b"git" not in name.lower():
         return False
     for part in name.split(b"\\"):
         lower = part.lower().split(b":")[0].rstrip(b" .")

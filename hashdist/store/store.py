@@ -121,7 +121,7 @@ class Store:
         """The object database."""
         from hashdist.objects.database import ObjectDatabase  # noqa: PLC0415 - libgit2 is loaded on first use
 
-        return ObjectDatabase(self.git)
+        return ObjectDatabase(self.git, search_path=self.search_path)
 
     @functools.cached_property
     def refs(self) -> RefDatabase:

@@ -146,7 +146,8 @@ def test_wide_trees_need_few_descriptors(store, tmp_path):
     """A source with thousands of directories is written out with few open files."""
     import resource
 
-    from hashdist.objects.directory import export_tree, import_directory
+    from hashdist.objects.directory import import_directory
+    from hashdist.objects.exporting import export_tree
 
     for number in range(300):
         (tmp_path / "wide" / str(number) / "deep").mkdir(parents=True)

@@ -8,7 +8,8 @@ from hypothesis import given, strategies as st
 
 from hashdist.errors import InvalidError
 from hashdist.fsutil.removal import remove_tree
-from hashdist.objects.directory import export_tree, import_directory
+from hashdist.objects.directory import import_directory
+from hashdist.objects.exporting import export_tree
 from hashdist.objects.importing import LimitError, Limits
 
 

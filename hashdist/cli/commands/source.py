@@ -9,7 +9,7 @@ import click
 from hashdist.cli.app import App, command as make
 from hashdist.errors import ConflictError, InvalidError
 from hashdist.fsutil.staging import staged_directory
-from hashdist.objects.directory import export_tree
+from hashdist.objects.exporting import export_tree
 from hashdist.objects.ids import SourceId
 from hashdist.sources.fetching import declare
 

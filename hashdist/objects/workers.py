@@ -1,0 +1,126 @@
+"""Use the other cores: forked processes that work through batches.
+
+Threads would not do: with files this small each system call gives Python's lock away, and what is
+gained is lost in waiting for it. Nothing is forked from a process that has threads (a lock that another
+thread holds would stay locked for ever in the child); the work is then done where it is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection, Pipe, wait
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from hashdist.errors import HashdistError
+
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
+
+#: More than these do not help: one process feeds them all.
+_MOST = 4
+#: Batches that a process has at a time, so that it need not wait for the next.
+_AHEAD = 2
+
+
+class WorkerDiedError(HashdistError):
+    """A forked process was killed: most often there was no memory left."""
+
+    code = "worker_died"
+
+
+class _Worker:
+    def __init__(self, pid: int, pipe: Connection) -> None:
+        self.pid = pid
+        self.pipe = pipe
+        self.outstanding = 0
+
+
+class Workers(Generic[Batch, Result]):
+    """Processes that call `work` on batches; results come back in whatever order they are done."""
+
+    def __init__(self, work: Callable[[Batch], Result], *, ahead: int = _AHEAD) -> None:
+        self._work = work
+        self._ahead = ahead
+        self._workers = [self._start() for _ in range(_spare_cores())]
+
+    def __enter__(self) -> Workers[Batch, Result]:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all processes; after an error at once."""
+        for worker in self._workers:
+            worker.pipe.close()
+            if error is not None:
+                os.kill(worker.pid, signal.SIGKILL)
+            os.waitpid(worker.pid, 0)
+        self._workers = []
+
+    def give(self, batch: Batch) -> bool:
+        """Hand a batch to a process that has room for it; False if none has."""
+        free = min(self._workers, key=lambda worker: worker.outstanding, default=None)
+        if free is None or free.outstanding >= self._ahead:
+            return False
+        try:
+            free.pipe.send(batch)
+        except OSError as error:
+            raise WorkerDiedError("a process of ours was killed", hint="is there memory left?") from error
+        free.outstanding += 1
+        return True
+
+    def results(self, *, all: bool = False) -> list[Result]:
+        """What is done by now; with `all`, wait until everything is. Raises what `work` raised."""
+        found: list[Result] = []
+        while busy := [worker for worker in self._workers if worker.outstanding]:
+            ready = wait([worker.pipe for worker in busy], None if all else 0)
+            if not ready:
+                break
+            found += [self._receive(worker) for worker in busy if worker.pipe in ready]
+        return found
+
+    def _receive(self, worker: _Worker) -> Result:
+        try:
+            fine, result = worker.pipe.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerDiedError("a process of ours was killed", hint="is there memory left?") from error
+        worker.outstanding -= 1
+        if not fine:
+            raise result
+        return result  # type: ignore[no-any-return]
+
+    def _start(self) -> _Worker:
+        ours, theirs = Pipe()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            _serve(theirs, self._work)
+        theirs.close()
+        return _Worker(pid, ours)
+
+
+def _spare_cores() -> int:
+    if threading.active_count() > 1:
+        return 0
+    return min(_MOST, len(os.sched_getaffinity(0))) - 1
+
+
+def _serve(pipe: Connection, work: Callable[[Batch], Result]) -> None:
+    """Work until the other end is closed; never returns, and leaves alone what the parent must clean up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it goes to the whole group, and the parent ends us
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        while True:
+            batch = pipe.recv()
+            try:
+                pipe.send((True, work(batch)))
+            except Exception as error:  # noqa: BLE001 - it is raised again in the parent
+                pipe.send((False, error))
+    except BaseException:  # noqa: BLE001 - the parent has gone, or ended
+        os._exit(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .errors import HashdistError, NotFoundError
 
@@ -112,3 +112,32 @@ def stream(arguments: Sequence[str], *, env: Mapping[str, str]) -> Iterator[byte
             raise
     if program.returncode != 0:
         raise ProgramFailedError(arguments, program.returncode, said.decode(errors="replace"))
+
+
+def listen(arguments: Sequence[str], *, env: Mapping[str, str], told: Callable[[str], None]) -> None:
+    """Run a program that tells on its standard error how far it is; `told` gets each line. Raises as `run` does."""
+    try:
+        program = subprocess.Popen(
+            list(arguments), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+    except FileNotFoundError as error:
+        raise ProgramMissingError(
+            f"no program '{arguments[0]}'", hint=f"install '{arguments[0]}' with your system's package manager"
+        ) from error
+    said: list[str] = []
+    with program:
+        assert program.stderr is not None, "it is a pipe"
+        try:
+            rest = b""
+            while chunk := program.stderr.read1(4096):  # type: ignore[attr-defined]
+                *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+                for line in lines:
+                    text = line.decode(errors="replace").strip()
+                    said = [*said[-20:], text] if text else said
+                    told(text)
+            said.append(rest.decode(errors="replace"))
+        except BaseException:
+            program.kill()
+            raise
+    if program.returncode != 0:
+        raise ProgramFailedError(arguments, program.returncode, "\n".join(said))

@@ -18,6 +18,9 @@ class Task(Protocol):
     def tell(self, words: str) -> None:
         """What is being done just now."""
 
+    def expect(self, total: int | None) -> None:
+        """The total is known only now."""
+
 
 class Progress(Protocol):
     """Receives what may be shown to a person."""
@@ -34,6 +37,9 @@ class _Silent:
         pass
 
     def tell(self, words: str) -> None:
+        pass
+
+    def expect(self, total: int | None) -> None:
         pass
 
     def task(self, label: str, total: int | None, unit: str) -> AbstractContextManager[Task]:

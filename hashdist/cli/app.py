@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +18,8 @@ from hashdist.progress import SILENT, Progress
 from .identity import default_path, full_identity, store_path
 
 if TYPE_CHECKING:
+    from hashdist.errors import HashdistError
+    from hashdist.sources.settings import FetchSettings
     from hashdist.store.store import Store
     from hashdist.workflow.session import Session
 
@@ -26,11 +28,19 @@ class App:
     """One run of a command."""
 
     def __init__(
-        self, *, store: str | None, offline: bool, quiet: bool, no_progress: bool, as_json: bool, creates: bool
+        self,
+        *,
+        store: str | None,
+        offline: bool,
+        quiet: bool,
+        no_progress: bool,
+        as_json: bool,
+        creates: bool,
+        fetching: Mapping[str, Any],
     ) -> None:
         self.env = dict(os.environ)
         self.path = store_path(store, self.env)
-        self.offline = offline
+        self._fetching = {"offline": offline, **fetching}
         self.quiet = quiet
         self.as_json = as_json
         self._no_progress = no_progress
@@ -64,7 +74,14 @@ class App:
             here = os.getcwd()
         except FileNotFoundError as error:
             raise NotFoundError("the directory you are in is gone", hint="cd somewhere else") from error
-        return Session(self.store, self.env, here, self.offline, cores(), self.progress)
+        return Session(self.store, self.env, here, self.settings, cores(), self.progress)
+
+    @functools.cached_property
+    def settings(self) -> FetchSettings:
+        """How sources are fetched."""
+        from .settings import FetchOptions, fetch_settings  # noqa: PLC0415 - see above
+
+        return fetch_settings(self.env, FetchOptions(**self._fetching))
 
     @functools.cached_property
     def progress(self) -> Progress:
@@ -80,9 +97,16 @@ class App:
         if not self.quiet:
             click.echo(_printable(text, sys.stderr), err=True)
 
-    def put(self, text: str) -> None:
-        """A result: on stdout."""
-        click.echo(_printable(text, sys.stdout))
+    def put(self, text: str, *, null: bool = False) -> None:
+        """A result: on stdout; with `null`, for programs that take any name."""
+        if null:
+            self.put_bytes(text.encode(errors="surrogateescape") + b"\0")
+        else:
+            click.echo(_printable(text, sys.stdout))
+
+    def complain(self, error: HashdistError) -> None:
+        """Tell of an error besides the one that ends the command."""
+        click.echo(f"hdist: {_printable(error.message, sys.stderr)}", err=True)
 
     def put_bytes(self, data: bytes) -> None:
         """A result that is a file's bytes."""
@@ -111,17 +135,38 @@ def _printable(text: str, stream: Any) -> str:
     )
 
 
+_FETCHING = ("require_hash", "accept_repacked", "limits", "mirrors")
+
+
+def _fetching_options() -> list[Callable[[Any], Any]]:
+    return [
+        click.option("--require-hash", is_flag=True, help="Refuse what would be pinned on first use."),
+        click.option("--accept-repacked", is_flag=True, help="Take another archive if the files are the very same."),
+        click.option(
+            "--limit",
+            "limits",
+            multiple=True,
+            metavar="NAME=NUMBER",
+            help="Refuse beyond: size, entries, depth, ratio, header, memory, download.",
+        ),
+        click.option(
+            "--mirror", "mirrors", multiple=True, metavar="URL|DIR", help="Ask this mirror first for what has a hash."
+        ),
+    ]
+
+
 def cores() -> int:
     """The cores this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def command(
-    *, creates: bool = False, reads: bool = False, kind: type[click.Command] = click.Command
+    *, creates: bool = False, reads: bool = False, fetches: bool = False, kind: type[click.Command] = click.Command
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function a command: it gets an `App` first, and every command's options are added.
 
-    `creates`: the default store is made if it is not there. `reads`: there is ``--json``. `kind` is the class.
+    `creates`: the default store is made if it is not there. `reads`: there is ``--json``. `fetches`: there are the
+    options for sources. `kind` is the class.
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:
@@ -130,7 +175,13 @@ def command(
             store: str | None, offline: bool, quiet: bool, no_progress: bool, as_json: bool = False, **rest: Any
         ) -> Any:
             app = App(
-                store=store, offline=offline, quiet=quiet, no_progress=no_progress, as_json=as_json, creates=creates
+                store=store,
+                offline=offline,
+                quiet=quiet,
+                no_progress=no_progress,
+                as_json=as_json,
+                creates=creates,
+                fetching={name: rest.pop(name) for name in _FETCHING} if fetches else {},
             )
             return function(app, **rest)
 
@@ -142,6 +193,8 @@ def command(
             ),
             click.option("--no-progress", is_flag=True, envvar="HDIST_NO_PROGRESS", help="No progress bars."),
         ]
+        if fetches:
+            options = [*_fetching_options(), *options]
         if reads:
             options.append(click.option("--json", "as_json", is_flag=True, help="Print one JSON document."))
         decorated: Any = run

@@ -18,6 +18,9 @@ class _Nothing:
     def tell(self, words: str) -> None:
         pass
 
+    def expect(self, total: int | None) -> None:
+        pass
+
 
 class _Bar:
     def __init__(self, bar: Any) -> None:
@@ -28,6 +31,10 @@ class _Bar:
 
     def tell(self, words: str) -> None:
         self._bar.set_postfix_str(words[:60])
+
+    def expect(self, total: int | None) -> None:
+        self._bar.total = total
+        self._bar.refresh()
 
 
 class Bars:

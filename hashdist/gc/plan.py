@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hashdist import process
+from hashdist.fsutil.locks import is_locked
 from hashdist.fsutil.removal import measure_tree
 from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import CommitId
@@ -44,7 +46,7 @@ class GcPlan:
     builds: list[Victim] = field(default_factory=list)
     """Work directories of failed builds."""
     downloads: list[Victim] = field(default_factory=list)
-    """Archives, which are kept for the grace period only."""
+    """Archives and git repositories, which are kept for the grace period only, and unpacked sources."""
     trash: list[Victim] = field(default_factory=list)
     """What was deleted before, and temporary files of crashed commands."""
     refs: dict[str, CommitId] = field(default_factory=dict)
@@ -80,9 +82,7 @@ def plan(store: Store, *, grace: int) -> GcPlan:
     _plan_artifacts(store, alive, found)
     _plan_prefixes(store, alive, found)
     _plan_leftovers(store, found, grace)
-    for source, commit in store.refs.all(names.SOURCES).items():
-        if source[len(names.SOURCES) :] not in alive.sources:
-            found.refs[source] = commit
+    _plan_sources(store, alive, found, grace)
     found.object_bytes = _dead_object_bytes(store, alive, found)
     return found
 
@@ -148,11 +148,48 @@ def _plan_leftovers(store: Store, found: GcPlan, grace: int) -> None:
     working = {f"{spec.name}-{store.artifacts.hash_part(spec.artifact)}" for spec in _running(store)}
     since = store.now() - grace
     for folder, victims in (("builds", found.builds), ("downloads", found.downloads)):
-        for entry in sorted(os.scandir(store.inside(folder)), key=lambda entry: entry.name):
-            old = grace == 0 or entry.stat(follow_symlinks=False).st_mtime < since
-            if entry.name not in working and old:
+        for entry in _entries(store.inside(folder)):
+            old = grace == 0 or _time(entry) < since
+            if entry.name not in working and old and (folder, entry.name) != ("downloads", "partial"):
                 victims.append(_victim(entry.path))
     found.trash += [_victim(entry.path) for entry in os.scandir(store.inside("trash"))]
+
+
+def _plan_sources(store: Store, alive: Alive, found: GcPlan, grace: int) -> None:
+    """Sources, with all that tells of them or was made of them; what only makes the next import quick, by age."""
+    for kind in (names.SOURCES, names.PROVENANCE):
+        for ref, commit in store.refs.all(kind).items():
+            if ref[len(kind) :] not in alive.sources:
+                found.refs[ref] = commit
+    for entry in _entries(store.inside("index", index.ARCHIVE)):
+        with open(entry.path, encoding="utf-8", errors="replace") as file:
+            if not any(id in alive.sources for id in re.findall("[0-9a-f]{40}", file.read())):
+                found.answers.append(entry.path)
+    for entry in _entries(store.inside("unpacked")):
+        if entry.name not in alive.sources:
+            found.downloads.append(_victim(entry.path))
+    since = store.now() - grace
+    old = [entry for entry in _entries(store.inside("index", index.STATES)) if grace == 0 or _time(entry) < since]
+    found.answers += [entry.path for entry in old]
+    for entry in _entries(store.inside("downloads", "partial")):
+        path = entry.path.removesuffix(".json").removesuffix(".lock")
+        if (grace == 0 or _time(entry) < since) and not is_locked(f"{path}.lock"):
+            found.downloads.append(_victim(entry.path))
+    for entry in _entries(store.inside("origins")):
+        if (grace == 0 or _time(entry) < since) and not is_locked(store.lock_path(f"origin-{entry.name}")):
+            found.downloads.append(_victim(entry.path))
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What is in a directory, sorted; nothing if there is none."""
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return []
+
+
+def _time(entry: os.DirEntry[str]) -> float:
+    return entry.stat(follow_symlinks=False).st_mtime
 
 
 def _dead_object_bytes(store: Store, alive: Alive, found: GcPlan) -> int:

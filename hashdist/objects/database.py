@@ -111,6 +111,10 @@ class ObjectDatabase:
         """Read and check a tree; raises `NotFoundError`, `DamagedError` or `InvalidTreeError`."""
         return decode(self._read("tree", id))
 
+    def raw_tree(self, id: ObjectId) -> bytes:
+        """The bytes of a tree, as they are: see `tree.decode_foreign`."""
+        return self._read("tree", id)
+
     def commit(self, id: ObjectId) -> Commit:
         """Read a commit; raises `NotFoundError` or `DamagedError`."""
         return _parse_commit(CommitId(id), self._read("commit", id))

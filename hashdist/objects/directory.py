@@ -81,6 +81,7 @@ def import_remembering(
     names: Iterable[bytes] | None = None,
     limits: Limits | None = None,
     progress: Progress = SILENT,
+    hash_only: bool = False,
 ) -> ImportedDirectory:
     """Like `import_directory`, and files that are as they were in `before` are not read again.
 
@@ -93,7 +94,8 @@ def import_remembering(
         walk = _bounded(walk, used)
         if before.digest and before.digest == _digest(walk):
             return ImportedDirectory(before.held_by, None)
-    with Importer(database, limits=used, progress=progress, label=os.path.basename(path)) as importer:
+    label = os.path.basename(path)
+    with Importer(database, limits=used, progress=progress, label=label, hash_only=hash_only) as importer:
         done = _add(importer, walk, before)
         made = importer.finish()[0]
     return ImportedDirectory(made, _remember(made, done) if now else None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -132,6 +133,10 @@ class Importer:
         """Add a file too large for memory."""
         slot = self._place(path, tree.Mode.EXECUTABLE if executable else tree.Mode.FILE, size)
         self._packing.add_stream(stream, size, slot)
+
+    def add_chunks(self, path: Sequence[bytes], chunks: Iterable[bytes], size: int, *, executable: bool) -> None:
+        """Likewise, for content that comes in pieces."""
+        self.add_stream(path, as_stream(chunks), size, executable=executable)
 
     def add_link(self, path: Sequence[bytes], target: bytes) -> None:
         """Add a symbolic link; its target is data and never followed."""
@@ -264,6 +269,34 @@ class Importer:
 
 def _differ(path: bytes) -> tree.InvalidTreeError:
     return tree.InvalidTreeError(f"two entries named '{tree.show_name(path[:200])}' that differ")
+
+
+def as_stream(chunks: Iterable[bytes]) -> io.BufferedReader:
+    """Content that comes in pieces, to be read like a file."""
+    return io.BufferedReader(_Chunks(chunks))
+
+
+class _Chunks(io.RawIOBase):
+    """Pieces as a stream."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        super().__init__()
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = chunk
+        part, self._rest = self._rest[: len(view)], self._rest[len(view) :]
+        view[: len(part)] = part
+        return len(part)
 
 
 _MORE = "for a source that is what it should be: --limit NAME=NUMBER"

@@ -8,6 +8,7 @@ Format: git's ``Documentation/gitformat-pack`` and ``fsck-msgs``.
 from __future__ import annotations
 
 import itertools
+import stat
 from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
@@ -94,6 +95,40 @@ def decode(data: bytes) -> tuple[Entry, ...]:
         raise InvalidTreeError("tree is not sorted")
     _check_unique(entries)
     return tuple(entries)
+
+
+def decode_foreign(data: bytes) -> tuple[list[Entry], list[tuple[bytes, ObjectId]]]:
+    """Read a tree of somebody's project: its entries, and its submodules with their commits.
+
+    Modes that old versions of git wrote are taken for what they mean; raises `InvalidTreeError`.
+    """
+    entries: list[Entry] = []
+    submodules: list[tuple[bytes, ObjectId]] = []
+    position = 0
+    while position < len(data):
+        space = data.find(b" ", position, position + 8)
+        end = data.find(b"\0", space)
+        if space < 0 or end < 0 or end + 21 > len(data):
+            raise InvalidTreeError("tree is malformed")
+        mode, name, id = data[position:space], data[space + 1 : end], ObjectId(data[end + 1 : end + 21].hex())
+        check_entry_name(name)
+        if mode == b"160000":
+            submodules.append((name, id))
+        else:
+            entries.append(Entry(name, _foreign_mode(mode), id))
+        position = end + 21
+    _check_unique(entries)
+    return entries, submodules
+
+
+def _foreign_mode(mode: bytes) -> Mode:
+    number = int(mode, 8) if mode.isdigit() else 0
+    if stat.S_ISREG(number):
+        return Mode.EXECUTABLE if number & 0o100 else Mode.FILE
+    for known in (Mode.DIRECTORY, Mode.SYMLINK):
+        if number == known.value:
+            return known
+    raise InvalidTreeError(f"tree has an entry of mode {mode.decode(errors='replace')}")
 
 
 def _check_unique(entries: list[Entry]) -> None:

@@ -12,6 +12,7 @@ PINS = "refs/pins/"
 UNDO = "refs/undo/"
 SOURCES = "refs/sources/"
 ARTIFACTS = "refs/artifacts/"
+PROVENANCE = "refs/provenance/"
 
 #: What keeps things alive; all others are indexes, kept only while reached.
 ROOTS = (HEADS, TAGS, HOSTS, CHECKOUTS, PINS, UNDO)

@@ -10,10 +10,15 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from hashdist.errors import InvalidError
+from hashdist.objects.ids import HEX_DIGITS
+from hashdist.refs.names import is_ref_name
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _PROJECT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
+_SHORT_COMMIT = re.compile(r"(?=[0-9a-f]*[0-9])[0-9a-f]{7,}\Z")
+_SCP = re.compile(r"[A-Za-z0-9][\w.-]*@[A-Za-z0-9][\w.-]*:(?!//)[^\s]+\Z")
 SCHEMES = ("http", "https", "file")
+GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
 _SECRET = re.compile(r"token|secret|passw|signature|^sig$|credential|auth|api.?key|^key$|^x-amz-", re.IGNORECASE)
 
 
@@ -55,10 +60,25 @@ class PypiSource:
     """Take this directory only."""
 
 
-Declaration: TypeAlias = UrlSource | PathSource | PypiSource
+@dataclass(frozen=True, slots=True)
+class GitSource:
+    """A revision of a git repository, with its submodules."""
+
+    url: str
+    """What the git program takes: https, http, ssh, git, file, or ``user@host:path``."""
+    rev: str
+    """A branch, a tag, a full ref name or a full commit id."""
+    submodules: bool = True
+    """Whether submodules are part of it; without, their directories are empty."""
+    subdir: str | None = None
+    """Take this directory only."""
+
+
+Declaration: TypeAlias = UrlSource | GitSource | PathSource | PypiSource
 
 _KEYS = {
     "url": {"url", "mirrors", "sha256", "subdir"},
+    "git": {"git", "rev", "submodules", "subdir"},
     "path": {"path", "subdir"},
     "pypi": {"pypi", "subdir"},
 }
@@ -73,10 +93,11 @@ def parse(table: Any, *, version: str, wheel: bool) -> Declaration:
         raise InvalidError('must be a table such as { url = "…" }')
     kinds = [kind for kind in _KEYS if kind in table]
     if len(kinds) != 1:
-        raise InvalidError("needs exactly one of 'url', 'path', 'pypi'")
+        raise InvalidError("needs exactly one of 'url', 'git', 'path', 'pypi'")
     kind = kinds[0]
     problems = [f"{key}: unknown key" for key in sorted(set(table) - _KEYS[kind])]
-    problems += [f"{key}: must be text" for key in _KEYS[kind] - {"mirrors"} if not isinstance(table.get(key, ""), str)]
+    texts = sorted(_KEYS[kind] - {"mirrors", "submodules"})
+    problems += [f"{key}: must be text" for key in texts if not isinstance(table.get(key, ""), str)]
     if not problems:
         problems = _faults(kind, table)
     if problems:
@@ -84,6 +105,8 @@ def parse(table: Any, *, version: str, wheel: bool) -> Declaration:
     subdir = table.get("subdir")
     if kind == "url":
         return UrlSource(table["url"], tuple(table.get("mirrors", ())), table.get("sha256"), subdir)
+    if kind == "git":
+        return GitSource(table["git"], table["rev"], table.get("submodules", True), subdir)
     if kind == "path":
         return PathSource(table["path"], subdir)
     return PypiSource(table["pypi"], version, wheel, subdir)
@@ -103,6 +126,8 @@ def _faults(kind: str, table: Mapping[str, Any]) -> list[str]:
                 problems.append("url: holds a user name or password, which would be recorded: put it into ~/.netrc")
         if "sha256" in table and not _SHA256.match(table["sha256"]):
             problems.append("sha256: must be 64 lower-case hexadecimal digits")
+    elif kind == "git":
+        problems += _git_faults(table)
     elif kind == "path":
         if not table["path"]:
             problems.append("path: is empty")
@@ -113,6 +138,41 @@ def _faults(kind: str, table: Mapping[str, Any]) -> list[str]:
         if not subdir or posixpath.normpath(subdir) != subdir or subdir.startswith(("/", "..")):
             problems.append(f"subdir: '{subdir[:60]}' is not a plain relative path")
     return problems
+
+
+def _git_faults(table: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if fault := git_url_fault(table["git"]):
+        problems.append(f"git: {fault}")
+    rev = table.get("rev")
+    if rev is None:
+        problems.append('git: needs a rev: a branch, a tag or a commit, such as rev = "v1.2"')
+    elif not is_ref_name(rev):
+        problems.append(f"rev: '{rev[:60]}' is neither a branch, a tag nor a commit")
+    elif len(rev) < HEX_DIGITS and _SHORT_COMMIT.match(rev):
+        problems.append(f"rev: '{rev}' looks like the beginning of a commit id: all {HEX_DIGITS} digits are needed")
+    if not isinstance(table.get("submodules", True), bool):
+        problems.append("submodules: must be true or false")
+    return problems
+
+
+def git_url_fault(url: str) -> str | None:
+    """What is wrong with a URL for the git program; None if it can be fetched from."""
+    if _SCP.match(url):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return f"'{url[:80]}' is not a URL: {error}"
+    if parts.scheme not in GIT_SCHEMES:
+        return f"'{url[:80]}' is not of {', '.join(GIT_SCHEMES)}, or user@host:path"
+    if parts.scheme != "file" and (not parts.hostname or parts.hostname.startswith("-")):
+        return f"'{url[:80]}' names no host"
+    if parts.password is not None or (parts.username is not None and parts.scheme in SCHEMES):
+        return "holds a user name or password, which would be recorded: let a credential helper of git give it"
+    if not parts.path.strip("/"):
+        return f"'{url[:80]}' names no repository"
+    return None
 
 
 def url_fault(url: str) -> str | None:
@@ -136,6 +196,10 @@ def to_json(declaration: Declaration) -> dict[str, Any]:
             "mirrors": [without_credentials(mirror) for mirror in declaration.mirrors],
             "sha256": declaration.sha256,
         }
+    elif isinstance(declaration, GitSource):
+        found = {"git": declaration.url, "rev": declaration.rev}
+        if not declaration.submodules:
+            found["submodules"] = False
     elif isinstance(declaration, PathSource):
         found = {"path": declaration.path}
     else:

@@ -7,33 +7,31 @@ fetched again.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from hashdist.errors import HashdistError, NetworkError
-from hashdist.fsutil.atomic import sync_directory, unique_suffix
+from hashdist.fsutil.atomic import sync_directory
+from hashdist.objects.importing import LimitError
 from hashdist.objects.manifest import file_sha256
-from hashdist.progress import SILENT, Progress
 
 from .declaration import without_credentials
+from .network import Network, TruncatedError, asking, back_off, body, local_path, pause, reading
+from .partial import Partial, Version, partial_file
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     import requests
 
+    from hashdist.progress import Task
     from hashdist.store.store import Store
 
 _CHUNK = 1 << 18
-_TRIES = 3
-_NOT_FOUND = (404, 410)
-_TEMPORARY = (429, 500, 502, 503, 504)
-_CONNECT_SECONDS, _READ_SECONDS = 15, 60
+_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
+#: How often a download that makes headway is taken up again.
+_MOST_RESUMES = 20
 
 
 class HashMismatchError(HashdistError):
@@ -42,30 +40,10 @@ class HashMismatchError(HashdistError):
     code = "hash_mismatch"
 
 
-class UrlNotFoundError(NetworkError):
-    """A URL that leads to nothing."""
+class WebPageError(HashMismatchError):
+    """A web page in place of what was asked for."""
 
-    code = "url_not_found"
-
-
-class OfflineError(NetworkError):
-    """Something would have to be fetched, and ``--offline`` forbids it."""
-
-    code = "offline"
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """How to reach others: what users have configured for pip and their other tools."""
-
-    offline: bool = False
-    """Fetch nothing over the network."""
-    certificates: str | None = None
-    """A file of authorities, for servers the system does not know."""
-    credentials: Mapping[str, str] = field(default_factory=dict)
-    """Host to ``user:password``, for URLs that were recorded without."""
-    progress: Progress = SILENT
-    """Told of bytes as they come."""
+    code = "web_page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,72 +58,124 @@ class Download:
     """Its bytes."""
     url: str
     """Where it came from, without credentials."""
+    etag: str | None = None
+    """As the server sent it; None when it was here already."""
+    modified: str | None = None
+    """Likewise: ``Last-Modified``."""
 
 
-def download(store: Store, urls: list[str], *, sha256: str | None, network: Network) -> Download:
+Judge = Callable[[Download], bool]
+"""Told of a file with another hash than was pinned; whether it is to be taken. May raise a better error."""
+
+
+def _refuse(_: Download) -> bool:
+    return False
+
+
+def download(
+    store: Store, urls: Sequence[str], *, sha256: str | None, network: Network, judge: Judge = _refuse
+) -> Download:
     """Bring the file that any of `urls` has, tried in turn; with `sha256` a copy that is here serves.
 
-    Raises `HashMismatchError`, `UrlNotFoundError`, `OfflineError` or `NetworkError`; nothing is kept then.
+    Raises `HashMismatchError`, `UrlNotFoundError`, `OfflineError`, `TruncatedError`, `TooSlowError`,
+    `LimitError` or another `NetworkError`; what came is never taken for the whole file then.
     """
-    if sha256 is not None:
-        path = store.inside("downloads", sha256)
-        if os.path.exists(path):
-            if file_sha256(path) == sha256:
-                return Download(path, sha256, os.path.getsize(path), without_credentials(urls[-1]))
-            os.unlink(path)
+    if sha256 is not None and (found := cached(store, sha256, network)) is not None:
+        return Download(found, sha256, os.path.getsize(found), without_credentials(urls[-1]))
     failures: list[HashdistError] = []
     for url in urls:
         try:
-            return _download_one(store, url, sha256, network)
-        except (NetworkError, HashMismatchError) as error:
+            return _download_one(store, url, sha256, network, judge)
+        except (NetworkError, HashMismatchError, LimitError) as error:
             failures.append(error)
-    mismatch = next((error for error in failures if isinstance(error, HashMismatchError)), None)
-    raise mismatch or failures[-1]
+    raise _together(failures)
 
 
-def read_url(url: str, network: Network, *, accept: str | None = None) -> tuple[bytes, str]:
-    """The bytes behind a small URL and their content type; raises as `download` does."""
-    if urlsplit(url).scheme == "file":
-        path = _local_path(url)
-        if os.path.isdir(path):
-            path = os.path.join(path, "index.html")
-        with _reading(path, url) as file:
-            return file.read(), "text/html"
-    with _response(url, network, {"Accept": accept} if accept else {}) as response:
-        return response.content, response.headers.get("Content-Type", "")
+def _together(failures: list[HashdistError]) -> HashdistError:
+    """One error for all places; a wrong hash is worth more than a place that is not there."""
+    worst = next((error for error in failures if isinstance(error, HashMismatchError)), failures[-1])
+    others = [error.message for error in failures if error is not worst]
+    if others:
+        worst.message = "\n".join([worst.message, *others])
+        worst.args = (worst.message,)
+    return worst
 
 
-def _download_one(store: Store, url: str, sha256: str | None, network: Network) -> Download:
-    temporary = store.inside("downloads", f"tmp-{unique_suffix()}")
-    try:
-        with open(temporary, "xb") as file:
-            digest, size = hashlib.sha256(), 0
-            for chunk in _chunks(url, network):
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-            file.flush()
-            if store.durable:
-                os.fsync(file.fileno())
-        found = digest.hexdigest()
-        if sha256 is not None and found != sha256:
-            raise _mismatch(temporary, url, sha256, found)
-        path = store.inside("downloads", found)
-        os.chmod(temporary, 0o644)
-        os.rename(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-    sync_directory(store.inside("downloads"))
-    return Download(path, found, size, without_credentials(url))
+def cached(store: Store, sha256: str, network: Network) -> str | None:
+    """Where the file with this hash lies, if it is here and whole; a damaged one is removed."""
+    for folder in _folders(store, network):
+        path = os.path.join(folder, sha256)
+        if os.path.isfile(path):
+            if file_sha256(path) == sha256:
+                return path
+            with contextlib.suppress(OSError):  # somebody else's: it is passed over
+                os.unlink(path)
+    return None
 
 
-def _mismatch(path: str, url: str, wanted: str, found: str) -> HashMismatchError:
-    shown = without_credentials(url)
-    if looks_like_html(path):
-        return HashMismatchError(f"'{shown}' gave a web page instead of the archive", hint="check the URL in a browser")
+def _folders(store: Store, network: Network) -> list[str]:
+    """Where downloads are looked for; the first is where they are put."""
+    own = store.inside("downloads")
+    shared = network.settings.downloads
+    if shared is None:
+        return [own]
+    with contextlib.suppress(OSError):
+        os.makedirs(shared, exist_ok=True)
+    return [shared, own] if os.access(shared, os.W_OK) else [own, shared]
+
+
+def _download_one(store: Store, url: str, sha256: str | None, network: Network, judge: Judge) -> Download:
+    folder = _folders(store, network)[0]
+    # two files that are pinned differently never mix, whatever a server says of their versions
+    key = f"{without_credentials(url)} {sha256 or ''}".strip()
+    place = os.path.join(folder, "partial")
+    with partial_file(place, key, durable=store.durable, waiting=store.waiting) as partial:
+        if sha256 is not None and (found := cached(store, sha256, network)) is not None:
+            return Download(found, sha256, os.path.getsize(found), without_credentials(url))
+        if urlsplit(url).scheme == "file":
+            _copy(url, partial, network)
+        else:
+            _fetch(url, partial, network)
+            if partial.resumed and sha256 not in {None, partial.digest.hexdigest()}:
+                partial.forget()  # what the earlier download left was not what this server has
+                _fetch(url, partial, network)
+        return _take(partial, folder, url, sha256, judge)
+
+
+def _take(partial: Partial, folder: str, url: str, sha256: str | None, judge: Judge) -> Download:
+    """Publish what came if it is what was wanted."""
+    version = partial.version
+    found = Download(
+        partial.path,
+        partial.digest.hexdigest(),
+        partial.size,
+        without_credentials(url),
+        version.etag if version else None,
+        version.modified if version else None,
+    )
+    if sha256 not in {None, found.sha256}:
+        try:
+            taken = judge(found)
+        except BaseException:
+            partial.forget()
+            raise
+        if not taken:
+            error = _mismatch(found, sha256 or "")
+            partial.forget()
+            raise error
+    path = os.path.join(folder, found.sha256)
+    partial.publish(path)
+    sync_directory(folder)
+    return Download(path, found.sha256, found.size, found.url, found.etag, found.modified)
+
+
+def _mismatch(found: Download, wanted: str) -> HashMismatchError:
+    if looks_like_html(found.path):
+        return WebPageError(
+            f"'{found.url}' gave a web page instead of the archive", hint="look at the URL in a browser"
+        )
     return HashMismatchError(
-        f"'{shown}' has another hash than was pinned: {found} instead of {wanted}",
+        f"'{found.url}' has another hash than was pinned: {found.sha256} instead of {wanted}",
         hint="if upstream replaced the file on purpose, change sha256 in the stack file",
     )
 
@@ -157,115 +187,91 @@ def looks_like_html(path: str) -> bool:
     return head.startswith((b"<!doctype html", b"<html"))
 
 
-def _chunks(url: str, network: Network) -> Iterator[bytes]:
-    label = os.path.basename(urlsplit(url).path) or url
-    if urlsplit(url).scheme == "file":
-        with (
-            _reading(_local_path(url), url) as file,
-            network.progress.task(label, os.fstat(file.fileno()).st_size, "B") as task,
-        ):
-            while chunk := file.read(_CHUNK):
-                task.advance(len(chunk))
-                yield chunk
-        return
-    with _response(url, network, {"Accept-Encoding": "identity"}) as response:
-        length = response.headers.get("Content-Length", "")
-        total, received = int(length) if length.isdigit() else None, 0
-        with network.progress.task(label, total, "B") as task:
-            for chunk in _body(response, url):
-                received += len(chunk)
-                task.advance(len(chunk))
-                yield chunk
-        received = response.raw.tell()  # before any Content-Encoding was undone
-        if total is not None and received != total:
-            raise NetworkError(
-                f"'{without_credentials(url)}' was cut short: {received} of {total} bytes", hint="try again"
-            )
+def _label(url: str) -> str:
+    return os.path.basename(urlsplit(url).path) or without_credentials(url)
 
 
-def _body(response: requests.Response, url: str) -> Iterator[bytes]:
-    import requests  # noqa: PLC0415 - takes 100 ms, and many commands fetch nothing
-
-    try:
-        yield from response.iter_content(_CHUNK)
-    except requests.RequestException as error:
-        raise NetworkError(f"'{without_credentials(url)}' broke off: {_reason(error)}", hint="try again") from error
-
-
-@contextlib.contextmanager
-def _reading(path: str, url: str) -> Iterator[BinaryIO]:
-    try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UrlNotFoundError(f"nothing at '{url}'") from error
-    except OSError as error:
-        raise NetworkError(f"'{url}' cannot be read: {error.strerror}") from error
-    with file:
-        yield file
-
-
-def _local_path(url: str) -> str:
-    return unquote(urlsplit(url).path)
-
-
-@contextlib.contextmanager
-def _response(url: str, network: Network, headers: dict[str, str]) -> Iterator[requests.Response]:
-    """A good answer of a server, after a few tries; redirects only to https, or from http to http."""
-    import requests  # noqa: PLC0415 - see above
-
-    shown = without_credentials(url)
-    if network.offline:
-        raise OfflineError(f"'{shown}' would have to be fetched", hint="leave out --offline")
-    with requests.Session() as session:
-        if network.certificates:
-            session.verify = network.certificates
-        session.max_redirects = 10
-        session.rebuild_auth = _check_redirect  # type: ignore[method-assign]
-        authentication = _credentials(url, network)
-        failure = NetworkError(f"'{shown}' cannot be reached")
-        for attempt in range(_TRIES):
-            if attempt:
-                time.sleep(0.5 * 2**attempt)
-            try:
-                response = session.get(
-                    url, headers=headers, stream=True, auth=authentication, timeout=(_CONNECT_SECONDS, _READ_SECONDS)
-                )
-            except requests.RequestException as error:
-                failure = NetworkError(
-                    f"'{shown}' cannot be reached: {_reason(error)}", hint="check the network and try again"
-                )
-                failure.__cause__ = error
-                continue
-            with response:
-                if response.status_code in _NOT_FOUND:
-                    raise UrlNotFoundError(f"nothing at '{shown}' (status {response.status_code})")
-                if response.ok:
-                    yield response
-                    return
-            failure = NetworkError(f"'{shown}' answered with status {response.status_code} {response.reason}")
-            if response.status_code not in _TEMPORARY:
-                break
-        raise failure
-
-
-def _check_redirect(request: requests.PreparedRequest, response: requests.Response) -> None:
-    """Refuse a redirect that leaves http(s) or gives up encryption; never carry credentials to another host."""
-    before, after = urlsplit(response.url), urlsplit(request.url or "")
-    if after.scheme not in {"http", "https"} or (before.scheme == "https" and after.scheme == "http"):
-        raise NetworkError(
-            f"'{without_credentials(response.url)}' redirects from {before.scheme} to {after.scheme}: refused"
+def _check_size(size: int, url: str, network: Network) -> None:
+    limit = network.settings.limits.download
+    if size > limit:
+        raise LimitError(
+            f"'{without_credentials(url)}' has more than {limit} bytes (limit: download)",
+            hint="for a source that is what it should be: --limit download=NUMBER",
         )
-    if before.hostname != after.hostname:
-        request.headers.pop("Authorization", None)
 
 
-def _credentials(url: str, network: Network) -> tuple[str, str] | None:
-    parts = urlsplit(url)
-    if parts.username or not parts.hostname or parts.hostname not in network.credentials:
-        return None
-    user, _, password = network.credentials[parts.hostname].partition(":")
-    return unquote(user), unquote(password)
+def _copy(url: str, partial: Partial, network: Network) -> None:
+    partial.forget()
+    with reading(local_path(url), url) as file:
+        total = os.fstat(file.fileno()).st_size
+        _check_size(total, url, network)
+        with network.progress.task(_label(url), total, "B") as task:
+            while chunk := file.read(_CHUNK):
+                partial.write(chunk)
+                task.advance(len(chunk))
 
 
-def _reason(error: Exception) -> str:
-    return str(error.args[0] if error.args else error).split("\n")[0][:200]
+def _fetch(url: str, partial: Partial, network: Network) -> None:
+    """Fetch all of it, taken up again where it breaks off as long as there is headway."""
+    with network.progress.task(_label(url), None, "B") as task:
+        if partial.size:
+            task.advance(partial.size)
+        failures = 0
+        for _ in range(_MOST_RESUMES):
+            before = partial.size
+            try:
+                _fetch_rest(url, partial, network, task)
+            except TruncatedError:
+                resumable = partial.version is not None and partial.version.validator is not None
+                failures = 0 if resumable and partial.size > before else failures + 1
+                if failures >= network.settings.tries:
+                    raise
+                pause(network, back_off(network, failures))
+            else:
+                return
+        raise TruncatedError(f"'{without_credentials(url)}' breaks off again and again", hint="try another mirror")
+
+
+def _fetch_rest(url: str, partial: Partial, network: Network, task: Task) -> None:
+    headers = {"Accept-Encoding": "identity"}
+    version = partial.version
+    if partial.size and version is not None and version.validator is not None:
+        if partial.size == version.total:
+            return
+        headers |= {"Range": f"bytes={partial.size}-", "If-Range": version.validator}
+    with asking(url, network, headers) as response:
+        if response.status_code == _RANGE_NOT_SATISFIABLE or not _fits(response, partial):
+            partial.forget()
+            raise TruncatedError(f"'{without_credentials(url)}' cannot be gone on with", hint="try again")
+        if response.status_code == _PARTIAL_CONTENT:
+            partial.resumed = True
+        else:
+            partial.begin(Version.of(response.headers))
+        total = partial.version.total if partial.version else None
+        task.expect(total)
+        _check_size(total or 0, url, network)
+        for chunk in body(response, url, network):
+            partial.write(chunk)
+            task.advance(len(chunk))
+            _check_size(partial.size, url, network)
+    if total is not None and partial.size != total:
+        received = partial.size
+        if received > total:
+            partial.forget()
+        raise TruncatedError(
+            f"'{without_credentials(url)}' was cut short: {received} of {total} bytes", hint="try again"
+        )
+
+
+def _fits(response: requests.Response, partial: Partial) -> bool:
+    """Whether a part goes on where we are, in the same version of the file."""
+    if response.status_code != _PARTIAL_CONTENT:
+        return True
+    version = partial.version
+    unit, _, given = response.headers.get("Content-Range", "").partition(" ")
+    part, _, total = given.partition("/")
+    if version is None or unit != "bytes" or part.partition("-")[0] != str(partial.size):
+        return False
+    etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
+    same = etag in {None, version.etag} and modified in {None, version.modified}
+    return same and (version.total is None or total in {"*", str(version.total)})

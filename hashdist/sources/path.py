@@ -4,41 +4,87 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from hashdist import process
 from hashdist.errors import NotFoundError
 from hashdist.objects.archive import import_archive, is_archive
 from hashdist.objects.database import ObjectDatabase
-from hashdist.objects.directory import import_directory
+from hashdist.objects.directory import import_remembering
 from hashdist.objects.ids import TreeId
-from hashdist.objects.tree import Entry, Mode
-from hashdist.progress import Progress
+from hashdist.objects.importing import Importer, Limits
+from hashdist.objects.packing import LARGE_FILE
+from hashdist.objects.statcache import StatCache, now_ns
+from hashdist.progress import SILENT, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPath:
+    """What became of what lies at a path."""
+
+    tree: TreeId
+    """The tree of its files."""
+    stripped: str | None = None
+    """The leading directory that was left off an archive."""
+    cache: StatCache | None = None
+    """For directories: what makes the next import quick."""
 
 
 def import_path(
-    objects: ObjectDatabase, path: str, *, env: Mapping[str, str], progress: Progress
-) -> tuple[TreeId, str | None]:
-    """Write the tree of what lies at `path`; also the leading directory that was stripped from an archive.
+    objects: ObjectDatabase,
+    path: str,
+    *,
+    env: Mapping[str, str],
+    limits: Limits | None = None,
+    progress: Progress = SILENT,
+    before: StatCache | None = None,
+    hash_only: bool = False,
+) -> ImportedPath:
+    """Write the tree of what lies at `path`.
 
-    Of a directory in a git checkout the files git would list are taken. `env` is for the git program.
+    Of a directory in a git checkout the files git would list are taken. `env` is for the git program. `before`
+    is what was remembered of it: all its blobs must be in `objects`. With `hash_only` nothing is written.
     Raises `NotFoundError`, and whatever importing raises.
     """
     if os.path.isdir(path):
-        return import_directory(objects, path, names=_git_files(path, env), progress=progress), None
+        now = None if hash_only else now_ns(path, objects.path)
+        names = _git_files(path, env)
+        imported = import_remembering(
+            objects, path, before, now=now, names=names, limits=limits, progress=progress, hash_only=hash_only
+        )
+        return ImportedPath(imported.tree, cache=imported.cache)
     if not os.path.isfile(path):
         raise NotFoundError(f"no file or directory '{path}'")
     if is_archive(path):
-        imported = import_archive(objects, path, strip=not path.endswith(".whl"), progress=progress)
-        return imported.tree, imported.stripped
-    return import_file(objects, path, os.path.basename(path)), None
+        archive = import_archive(
+            objects, path, strip=not path.endswith(".whl"), limits=limits, progress=progress, hash_only=hash_only
+        )
+        return ImportedPath(archive.tree, archive.stripped)
+    return ImportedPath(
+        import_file(objects, path, os.path.basename(path), limits=limits, progress=progress, hash_only=hash_only)
+    )
 
 
-def import_file(objects: ObjectDatabase, path: str, name: str) -> TreeId:
+def import_file(
+    objects: ObjectDatabase,
+    path: str,
+    name: str,
+    *,
+    limits: Limits | None = None,
+    progress: Progress = SILENT,
+    hash_only: bool = False,
+) -> TreeId:
     """Write a tree that holds one file, under `name`."""
-    with open(path, "rb") as file:
-        blob = objects.add_blob(file.read())
-    mode = Mode.EXECUTABLE if os.stat(path).st_mode & 0o100 else Mode.FILE
-    return objects.add_tree([Entry(os.fsencode(name), mode, blob)])
+    status = os.stat(path)
+    executable = bool(status.st_mode & 0o100)
+    parts = [os.fsencode(name)]
+    with Importer(objects, limits=limits or Limits(), progress=progress, label=name, hash_only=hash_only) as importer:
+        with open(path, "rb") as file:
+            if status.st_size > LARGE_FILE:
+                importer.add_stream(parts, file, status.st_size, executable=executable)
+            else:
+                importer.add_file(parts, file.read(), executable=executable)
+        return importer.finish()[0]
 
 
 def _git_files(path: str, env: Mapping[str, str]) -> list[bytes] | None:

@@ -25,10 +25,18 @@ class Pin:
     """Of the archive, in bytes."""
     stripped: str | None = None
     """The leading directory that was left off."""
+    commit: str | None = None
+    """Of a git repository: what the revision was."""
 
     def to_json(self) -> dict[str, Any]:
         """The pin as it stands in a lock."""
-        fields = {"url": self.url, "sha256": self.sha256, "size": self.size, "stripped": self.stripped}
+        fields = {
+            "url": self.url,
+            "commit": self.commit,
+            "sha256": self.sha256,
+            "size": self.size,
+            "stripped": self.stripped,
+        }
         known = {key: value for key, value in fields.items() if value is not None}
         return {"declaration": self.declaration, "tree": str(self.tree), **known}
 
@@ -43,6 +51,7 @@ class Pin:
                 sha256=document.get("sha256"),
                 size=document.get("size"),
                 stripped=document.get("stripped"),
+                commit=document.get("commit"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidError(f"bad source pin in a lock: {error}") from error

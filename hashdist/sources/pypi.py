@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from hashdist.errors import NetworkError, NotFoundError
 
 from .declaration import PypiSource
-from .download import Network, UrlNotFoundError, read_url
+from .network import Network, UrlNotFoundError, read_url
 from .pip_settings import PipSettings
 
 if TYPE_CHECKING:

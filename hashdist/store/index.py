@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from hashdist.fsutil.atomic import write_file
 
 if TYPE_CHECKING:
-    from hashdist.objects.ids import CommitId
-
     from .store import Store
 
 #: Commit to the directory name of its prefix.
@@ -22,23 +20,34 @@ PREFIX = "prefix"
 SEALED = "sealed"
 #: Commit to the directory of the stack file it was made of, on this machine.
 DIRECTORY = "directory"
+#: SHA-256 of an archive to the tree that it became, and what was stripped of it.
+ARCHIVE = "archive"
+#: SHA-256 of a directory's path to the states of its files: see `hashdist.objects.statcache`.
+STATES = "states"
 
 
-def read(store: Store, kind: str, commit: CommitId) -> str | None:
-    """The answer for a commit; None if it is not known."""
+def read(store: Store, kind: str, key: str) -> str | None:
+    """The answer for a commit or hash; None if it is not known."""
+    data = read_bytes(store, kind, key)
+    return None if data is None else data.decode(errors="replace")
+
+
+def read_bytes(store: Store, kind: str, key: str) -> bytes | None:
+    """Likewise, as bytes."""
     try:
-        with open(store.inside("index", kind, commit), encoding="utf-8") as file:
+        with open(store.inside("index", kind, key), "rb") as file:
             return file.read()
     except FileNotFoundError:
         return None
 
 
-def write(store: Store, kind: str, commit: CommitId, answer: str) -> None:
-    """Keep the answer for a commit; a store that we cannot write to goes without."""
+def write(store: Store, kind: str, key: str, answer: str | bytes) -> None:
+    """Keep the answer for a commit or hash; a store that we cannot write to, or is full, goes without."""
     folder = store.inside("index", kind)
+    data = answer.encode() if isinstance(answer, str) else answer
     try:
         os.makedirs(folder, exist_ok=True)
-        write_file(os.path.join(folder, commit), answer.encode(), durable=False)
+        write_file(os.path.join(folder, key), data, durable=False)
     except OSError as error:
-        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}:
             raise

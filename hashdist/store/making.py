@@ -13,7 +13,9 @@ from hashdist.objects.layout import DEFAULT_PATTERN, Layout
 from .config import StoreConfig
 from .store import FORMAT
 
-FOLDERS = ("artifacts", "prefixes", "checkouts", "builds", "downloads", "index", "locks", "roots", "trash")
+FOLDERS = tuple(
+    "artifacts prefixes checkouts builds downloads origins unpacked index locks roots trash".split(),
+)
 
 _README = """\
 This directory is a hashdist store. Look at it with hdist, or with git: git -C git log main
@@ -25,6 +27,8 @@ This directory is a hashdist store. Look at it with hdist, or with git: git -C g
   checkouts/  links to where else prefixes are checked out
   builds/     work directories of builds that run or failed
   downloads/  archives as they came, by SHA-256
+  origins/    git repositories that sources came from
+  unpacked/   sources as read-only files, for hard links to them
   index/      answers that can be computed again
   locks/ roots/ trash/   who works here just now, and what gc has not deleted yet
 
@@ -38,6 +42,7 @@ _GIT_CONFIG = """\
 \tbare = true
 \tlogAllRefUpdates = always
 \tautocrlf = false
+\tbigFileThreshold = 16m
 [gc]
 \tauto = 0
 [receive]

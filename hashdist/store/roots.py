@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hashdist.errors import DamagedError
 from hashdist.fsutil.atomic import unique_suffix
+from hashdist.fsutil.boot import boot_id
 from hashdist.fsutil.locks import is_locked, locked
 from hashdist.objects.ids import SpecId
 
@@ -41,7 +42,7 @@ def in_use(store: Store, specs: Iterable[SpecId] = ()) -> Iterator[None]:
     path = store.inside("roots", unique_suffix())
     document = {
         "host": os.uname().nodename,
-        "boot": _boot(),
+        "boot": boot_id(),
         "pid": os.getpid(),
         "since": store.now(),
         "specs": sorted(set(specs)),
@@ -101,11 +102,3 @@ def _read(path: str, *, held: bool) -> dict[str, Any] | None:
 def _unlink(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def _boot() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""

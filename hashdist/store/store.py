@@ -149,7 +149,7 @@ class Store:
         """The sources."""
         from .sources import SourceStore  # noqa: PLC0415 - see above
 
-        return SourceStore(self.refs, self.objects)
+        return SourceStore(self)
 
     @functools.cached_property
     def durable(self) -> bool:

@@ -53,10 +53,14 @@ def build_lock(session: Session, lock: Lock, *, keep_going: bool = False) -> Bui
     plan = plan_lock(session, lock)
     if plan.jobs or plan.host:
         ready_host(session, lock, plan)
-    for spec in plan.jobs:
-        for directory, pin in lock.sources.get(spec.name, {}).items():
-            if directory in spec.sources:
-                session.fetcher.bring(pin)
+    session.fetcher.bring_all(
+        [
+            pin
+            for spec in plan.jobs
+            for directory, pin in lock.sources.get(spec.name, {}).items()
+            if directory in spec.sources
+        ]
+    )
     report = run(
         session.store, plan, jobs=session.jobs, env=session.env, keep_going=keep_going, progress=session.progress
     )

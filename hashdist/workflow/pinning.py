@@ -14,7 +14,7 @@ from hashdist.hostscan.recording import realise, record_scan
 from hashdist.objects.database import object_id
 from hashdist.objects.ids import BlobId, SpecId
 from hashdist.objects.spec import Spec, read_spec
-from hashdist.sources.fetching import wanted
+from hashdist.sources.fetching import Request, wanted
 from hashdist.sources.pin import Pin
 from hashdist.sources.pypi import PythonTarget
 from hashdist.stack.lock import HostPin, Lock, PackagePin
@@ -134,20 +134,23 @@ def _pin_sources(
     unknown = sorted(name for name in moving.packages if name not in stack.packages)
     if unknown:
         raise NotFoundError(f"no package '{unknown[0]}' in the stack", hint="see: hdist list")
-    found: dict[str, dict[str, Pin]] = {}
-    failures: dict[str, HashdistError] = {}
+    found: dict[str, dict[str, Pin]] = {name: {} for name, package in stack.packages.items() if package.sources}
+    requests: dict[tuple[str, str], Request] = {}
     for name, package in stack.packages.items():
         old = before.sources.get(name, {}) if before else {}
         moves = moving.all_sources or name in moving.packages
         for directory, declaration in package.sources.items():
             kept = old.get(directory)
             if kept is not None and not moves and kept.declaration == wanted(declaration, target):
-                found.setdefault(name, {})[directory] = kept
-                continue
-            try:
-                found.setdefault(name, {})[directory] = session.fetcher.pin(declaration, target=target)
-            except HashdistError as error:
-                failures[name] = error
+                found[name][directory] = kept
+            else:
+                requests[name, directory] = Request(declaration, target)
+    failures: dict[str, HashdistError] = {}
+    for (name, directory), pin in session.fetcher.pin_all(requests).items():
+        if isinstance(pin, HashdistError):
+            failures[name] = pin
+        else:
+            found[name][directory] = pin
     if failures:
         raise _together(failures)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from hashdist.hostscan.platform import this_platform
 from hashdist.objects.spec import Platform
 from hashdist.progress import SILENT, Progress
 from hashdist.sources.fetching import Fetcher
+from hashdist.sources.settings import FetchSettings
 from hashdist.store.store import Store
 
 
@@ -23,8 +25,8 @@ class Session:
     """The user's environment: PATH for finding host software, pip's settings."""
     directory: str | None
     """What relative paths in a stack file are relative to; None: nobody knows."""
-    offline: bool = False
-    """Fetch nothing over the network."""
+    fetching: FetchSettings = field(default_factory=FetchSettings)
+    """How sources are fetched."""
     jobs: int = 1
     """Cores for builds, in all."""
     progress: Progress = SILENT
@@ -35,16 +37,8 @@ class Session:
     @property
     def fetcher(self) -> Fetcher:
         """Fetches sources."""
-        return Fetcher(self.store, self.directory, self.env, self.offline, self.progress)
+        return Fetcher(self.store, self.directory, self.env, self.fetching, self.progress)
 
     def beside(self, path: str) -> Session:
         """The same, with relative paths relative to the directory of the file at `path`."""
-        return Session(
-            self.store,
-            self.env,
-            os.path.dirname(os.path.abspath(path)),
-            self.offline,
-            self.jobs,
-            self.progress,
-            self.platform,
-        )
+        return dataclasses.replace(self, directory=os.path.dirname(os.path.abspath(path)))

@@ -15,10 +15,12 @@ from sources.servers import serving
 from hashdist.errors import InvalidError, NetworkError, NotFoundError
 from hashdist.objects.archive import BadArchiveError
 from hashdist.sources.declaration import PathSource, PypiSource, UrlSource
-from hashdist.sources.download import HashMismatchError, OfflineError, UrlNotFoundError
+from hashdist.sources.download import HashMismatchError
 from hashdist.sources.fetching import Fetcher
+from hashdist.sources.network import OfflineError, UrlNotFoundError
 from hashdist.sources.pip_settings import read_pip_settings
 from hashdist.sources.pypi import PythonTarget, ReleaseNotFoundError
+from hashdist.sources.settings import FetchSettings
 
 
 def archive(**files):
@@ -38,7 +40,7 @@ def sha256(data):
 
 @pytest.fixture
 def fetcher(store, tmp_path):
-    return Fetcher(store, str(tmp_path), {**os.environ})
+    return Fetcher(store, str(tmp_path), {**os.environ}, FetchSettings(first_wait=0.01))
 
 
 def test_http(fetcher, store):
@@ -92,13 +94,14 @@ def test_bad_answers(fetcher, store, page, wanted, error, words):
     with serving({"/x.tar.gz": page}) as (url, _), pytest.raises(error, match=words):
         fetcher.pin(UrlSource(f"{url}/x.tar.gz", sha256=wanted))
     assert store.sources.all() == []
-    assert all(len(name) == 64 for name in os.listdir(store.inside("downloads")))
+    assert all(len(name) == 64 or name == "partial" for name in os.listdir(store.inside("downloads")))
+    assert not [name for name in os.listdir(store.inside("downloads/partial")) if not name.endswith(".lock")]
 
 
 def test_offline(store, tmp_path):
     """Offline a file URL works and a server is not asked."""
     (tmp_path / "x.tar.gz").write_bytes(archive(a="1"))
-    fetcher = Fetcher(store, str(tmp_path), dict(os.environ), offline=True)
+    fetcher = Fetcher(store, str(tmp_path), dict(os.environ), FetchSettings(offline=True))
     assert fetcher.pin(UrlSource(f"file://{tmp_path}/x.tar.gz")).stripped == "pkg-1"
     with serving({}) as (url, seen), pytest.raises(OfflineError):
         fetcher.pin(UrlSource(f"{url}/x"))
@@ -110,8 +113,7 @@ def test_bring_again(fetcher, store, tmp_path):
     place = tmp_path / "x.tar.gz"
     place.write_bytes(archive(a="1"))
     pin = fetcher.pin(UrlSource(f"file://{place}"))
-    for path in os.listdir(store.inside("downloads")):
-        os.unlink(store.inside("downloads", path))
+    os.unlink(store.inside("downloads", pin.sha256))
     os.unlink(os.path.join(store.git, f"refs/sources/{pin.tree}"))
     assert fetcher.bring(pin) == pin.tree
     os.unlink(os.path.join(store.git, f"refs/sources/{pin.tree}"))
@@ -201,7 +203,7 @@ TARGET = PythonTarget((3, 11), "cp311")
 def test_pypi(store, tmp_path, index):
     """From an index of files the wheel that fits best, or the source, is taken, by the index's own hash."""
     env = {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull}
-    fetcher = Fetcher(store, str(tmp_path), env, offline=True)
+    fetcher = Fetcher(store, str(tmp_path), env, FetchSettings(offline=True))
     best = fetcher.pin(PypiSource("My.Pkg", "1.0", wheel=True), target=TARGET)
     assert best.url.endswith("cp311-cp311-linux_x86_64.whl")
     pure = fetcher.pin(PypiSource("my-pkg", "1.0", wheel=True), target=PythonTarget((3, 12), "cp312"))
@@ -236,7 +238,9 @@ def test_find_links(store, tmp_path):
     name, data = wheel("p", "1.0")
     (tmp_path / "wheels" / name).write_bytes(data)
     env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels"), "PIP_CONFIG_FILE": os.devnull}
-    pin = Fetcher(store, str(tmp_path), env, offline=True).pin(PypiSource("p", "1.0", wheel=True), target=TARGET)
+    pin = Fetcher(store, str(tmp_path), env, FetchSettings(offline=True)).pin(
+        PypiSource("p", "1.0", wheel=True), target=TARGET
+    )
     assert pin.sha256 == sha256(data)
 
 
@@ -286,7 +290,9 @@ def test_wheels_are_picked_again_for_another_python(store, tmp_path, index):
     """A pin of a wheel says for which Python it was picked."""
     from hashdist.sources.fetching import wanted
 
-    fetcher = Fetcher(store, str(tmp_path), {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull}, offline=True)
+    fetcher = Fetcher(
+        store, str(tmp_path), {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull}, FetchSettings(offline=True)
+    )
     source = PypiSource("my-pkg", "1.0", wheel=True)
     pin = fetcher.pin(source, target=TARGET)
     assert pin.declaration == wanted(source, TARGET)

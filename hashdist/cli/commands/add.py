@@ -10,7 +10,7 @@ from hashdist.stack.editing import add_package
 from hashdist.workflow.commit import edit
 
 
-@make(creates=True)
+@make(creates=True, fetches=True)
 @click.argument("package", metavar="NAME==VERSION")
 @click.option("--pypi", metavar="PROJECT", help="From the package index; NAME itself when no source is given.")
 @click.option("--url", help="From an archive.")

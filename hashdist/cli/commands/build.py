@@ -16,7 +16,7 @@ from hashdist.workflow.profile import find, read_profile
 from hashdist.workflow.session import Session
 
 
-@make(creates=True)
+@make(creates=True, fetches=True)
 @click.argument("what", required=False, metavar="[REV|FILE]")
 @click.option("-j", "--jobs", type=click.IntRange(1, 4096), help="Cores in all; without it those of this machine.")
 @click.option("-k", "--keep-going", is_flag=True, help="After a failure build what does not need it.")

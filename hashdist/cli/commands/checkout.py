@@ -20,7 +20,7 @@ class NotBuiltYetError(NotFoundError):
     code = "not_built"
 
 
-@make()
+@make(fetches=True)
 @click.argument("revision", required=False)
 @click.option("-b", "new", metavar="NAME", help="Make a new profile at REVISION (HEAD) and switch to it.")
 @click.option(

@@ -9,7 +9,7 @@ from hashdist.cli.recorded import tell
 from hashdist.workflow.commit import commit_file
 
 
-@make(creates=True)
+@make(creates=True, fetches=True)
 @click.argument("file", default="stack.toml")
 @click.option("-m", "--message", required=True, help="Why: the first line is the subject.")
 @click.option("-b", "--profile", metavar="PROFILE", help="The profile; without it the one HEAD names.")

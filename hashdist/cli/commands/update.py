@@ -10,7 +10,7 @@ from hashdist.workflow.commit import update as record
 from hashdist.workflow.pinning import Moving
 
 
-@make()
+@make(fetches=True)
 @click.argument("packages", nargs=-1)
 @click.option("--host", is_flag=True, help="Scan the host again instead of fetching sources again.")
 @click.option("-m", "--message", help="The commit's message.")

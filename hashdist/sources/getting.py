@@ -1,0 +1,133 @@
+"""Write a source's files where somebody wants them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from hashdist.errors import ConflictError, InvalidError, NotFoundError
+from hashdist.fsutil.atomic import unique_suffix
+from hashdist.fsutil.staging import staged_directory
+from hashdist.objects import tree
+from hashdist.objects.exporting import Modes, export_tree
+from hashdist.objects.ids import SourceId, TreeId
+from hashdist.progress import SILENT, Progress
+
+from .download import cached
+from .network import Network
+
+if TYPE_CHECKING:
+    from hashdist.store.store import Store
+
+#: Read-only, since each file is one with those of all others who have links to it.
+_SEALED = Modes(file=0o444, executable=0o555)
+#: The time of all files of an unpacked source: 1980, the first that zip files can have.
+_TIME = 315532800
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
+
+
+class ArchiveAbsentError(NotFoundError):
+    """An archive that is not kept."""
+
+    code = "archive_absent"
+
+
+def get_source(
+    store: Store, id: SourceId, place: str, *, link: bool = False, mtime: int = _TIME, progress: Progress = SILENT
+) -> None:
+    """Write the files of a source into the new directory `place`, wholly or not at all.
+
+    With `link` they are read-only hard links to one unpacked copy in the store, which takes no further room; where
+    that cannot be, they are copied. Raises `SourceAbsentError`, and `ConflictError` if there is something.
+    """
+    store.sources.check(id)
+    place = _room(place)
+    with staged_directory(place, mode=0o755) as staging:
+        os.rmdir(staging)
+        if link:
+            unpacked = _unpacked(store, id, progress)
+            os.mkdir(staging, 0o755)
+            if _link(store, id, unpacked, staging):
+                return
+            shutil.rmtree(staging)
+            progress.note(f"'{place}' cannot have hard links into the store: copied")
+        export_tree(store.objects, id, staging, mtime=mtime, progress=progress, label=id[:12])
+
+
+def get_archive(store: Store, id: SourceId, place: str, network: Network) -> str:
+    """Copy the archive that a source came as to the new file `place`, if it is kept; returns its SHA-256.
+
+    Raises `ArchiveAbsentError`, and `ConflictError` if there is something.
+    """
+    store.sources.check(id)
+    place = _room(place)
+    for seen in store.sources.seen(id):
+        sha256 = seen.provenance.sha256
+        path = cached(store, sha256, network) if sha256 else None
+        if sha256 and path:
+            temporary = f"{place}.tmp-{unique_suffix()}"
+            try:
+                shutil.copyfile(path, temporary)
+                os.link(temporary, place)
+            finally:
+                if os.path.exists(temporary):
+                    os.unlink(temporary)
+            return sha256
+    raise ArchiveAbsentError(
+        f"the archive of source {id} is not kept",
+        hint="fetch it again with hdist source add, or get the files: hdist source get ID --to DIR",
+    )
+
+
+def _room(place: str) -> str:
+    place = os.path.abspath(place)
+    if os.path.lexists(place):
+        raise ConflictError(f"there is a '{place}' already", hint="choose another name")
+    if not os.path.isdir(os.path.dirname(place)):
+        raise InvalidError(f"no directory '{os.path.dirname(place)}'")
+    return place
+
+
+def _unpacked(store: Store, id: SourceId, progress: Progress) -> str:
+    """The directory of a source's read-only files, made when it is first wanted."""
+    path = store.inside("unpacked", id)
+    if not os.path.isdir(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with staged_directory(path, mode=0o755) as staging:
+            os.rmdir(staging)
+            export_tree(store.objects, id, staging, mtime=_TIME, modes=_SEALED, progress=progress, label=id[:12])
+    return path
+
+
+def _link(store: Store, id: SourceId, unpacked: str, place: str) -> bool:
+    """Fill `place` with links to the files in `unpacked`; False where that cannot be, or they were changed."""
+    pending: list[tuple[str, str, TreeId]] = [(unpacked, place, id)]
+    while pending:
+        source, target, folder = pending.pop()
+        for entry in store.objects.tree(folder):
+            name = os.fsdecode(entry.name)
+            here, there = os.path.join(source, name), os.path.join(target, name)
+            if entry.mode is tree.Mode.DIRECTORY:
+                os.mkdir(there, 0o755)
+                pending.append((here, there, TreeId(entry.id)))
+                continue
+            if entry.mode is tree.Mode.SYMLINK:
+                os.symlink(store.objects.blob(entry.id), os.fsencode(there))
+                continue
+            try:
+                if not _is_sealed(here, store.objects.size(entry.id)):
+                    return False
+                os.link(here, there, follow_symlinks=False)
+            except OSError as error:
+                if error.errno in _NO_LINKS or isinstance(error, FileNotFoundError):
+                    return False
+                raise
+    return True
+
+
+def _is_sealed(path: str, size: int) -> bool:
+    """Whether a file is as it was unpacked: whoever wrote to it left another time."""
+    status = os.lstat(path)
+    return status.st_mtime == _TIME and status.st_size == size and not status.st_mode & 0o222

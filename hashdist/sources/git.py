@@ -1,0 +1,350 @@
+"""Revisions of git repositories as sources: fetched by the git program, with the user's ssh and credentials.
+
+Each origin has a bare repository of its own in ``origins/``, with refs for the commits that were wanted and as
+little history as the server lets us have, so that the next fetch negotiates over those few only, and nothing
+that a project's history holds is among the store's own objects. From there the tree is imported: checked,
+with submodules in their places.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from hashdist import process
+from hashdist.errors import InvalidError, NetworkError, NotFoundError
+from hashdist.fsutil.locks import locked
+from hashdist.objects import libgit2, tree
+from hashdist.objects.database import ObjectDatabase
+from hashdist.objects.ids import HEX_DIGITS, CommitId, ObjectId, TreeId, is_hex
+from hashdist.objects.importing import Importer
+from hashdist.objects.packing import LARGE_FILE
+from hashdist.process import ProgramFailedError
+
+from .declaration import GitSource, git_url_fault
+from .network import Network, OfflineError, UrlNotFoundError
+
+if TYPE_CHECKING:
+    from hashdist.progress import Task
+    from hashdist.store.store import Store
+
+_KEPT = "refs/kept/"
+#: Submodules within submodules.
+_NESTING = 32
+_LFS = b"version https://git-lfs.github.com/spec/v1\n"
+_LFS_SIZE = 1024
+_NOT_FOUND = re.compile(r"not found|does not exist|does not appear to be a git repository|No such file", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A commit of an origin that is here."""
+
+    url: str
+    """The origin."""
+    commit: CommitId
+    """What its branch or tag was, or what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRevision:
+    """What a commit became."""
+
+    tree: TreeId
+    """The tree of its files, submodules in their places."""
+    lfs: int
+    """How many files are pointers of git-lfs; they stay pointers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """The repositories that sources come from."""
+
+    store: Store
+    """Where they are kept, and where trees go."""
+    env: Mapping[str, str]
+    """The user's environment: ssh's agent, git's settings."""
+    network: Network
+    """Offline or not; progress."""
+
+    def fetch(self, source: GitSource) -> Revision:
+        """Find out what the revision is, and bring its commit, with all submodules.
+
+        Raises `UrlNotFoundError`, `NotFoundError` for a revision that is not there, `OfflineError` or
+        `NetworkError`.
+        """
+        ref = None
+        if len(source.rev) == HEX_DIGITS and is_hex(source.rev):
+            commit = CommitId(source.rev)
+        else:
+            ref, commit = self._resolve(source.url, source.rev)
+        self._bring(source.url, commit, ref)
+        if source.submodules:
+            self._bring_submodules(source.url, commit)
+        return Revision(source.url, commit)
+
+    def import_tree(self, revision: Revision, *, submodules: bool) -> ImportedRevision:
+        """Write the tree of a commit that is here; raises `InvalidError` for what must not be stored."""
+        progress, limits = self.network.progress, self.network.settings.limits
+        with Importer(self.store.objects, limits=limits, progress=progress, label=_name(revision.url)) as importer:
+            lfs = self._add(importer, revision.url, revision.commit, [], submodules=submodules)
+            return ImportedRevision(importer.finish()[0], lfs)
+
+    def _add(self, importer: Importer, url: str, commit: CommitId, at: list[bytes], *, submodules: bool) -> int:
+        """Add the files of a commit below `at`; the number of git-lfs pointers among them."""
+        objects = ObjectDatabase(self._path(url), search_path=self.store.search_path)
+        root = objects.commit(commit).tree
+        urls = self._submodule_urls(url, objects, root) if submodules else {}
+        pending: list[tuple[list[bytes], ObjectId]] = [(at, root)]
+        lfs = 0
+        while pending:
+            path, id = pending.pop()
+            entries, gitlinks = tree.decode_foreign(objects.raw_tree(id))
+            if path:
+                importer.add_directory(path)
+            for entry in entries:
+                here = [*path, entry.name]
+                if entry.mode is tree.Mode.DIRECTORY:
+                    pending.append((here, entry.id))
+                else:
+                    lfs += _add_blob(importer, objects, here, entry)
+            for name, wanted in gitlinks:
+                here = [*path, name]
+                importer.add_directory(here)
+                if below := urls.get(b"/".join(here[len(at) :])):
+                    lfs += self._add(importer, below, CommitId(wanted), here, submodules=True)
+        return lfs
+
+    def _bring_submodules(self, url: str, commit: CommitId) -> None:
+        pending = [(url, commit, 0)]
+        while pending:
+            url, commit, depth = pending.pop()
+            objects = ObjectDatabase(self._path(url), search_path=self.store.search_path)
+            root = objects.commit(commit).tree
+            for path, below in self._submodule_urls(url, objects, root).items():
+                if depth >= _NESTING:
+                    raise InvalidError(f"submodules of '{url}' are nested more than {_NESTING} deep")
+                wanted = _gitlink(objects, root, path)
+                if wanted is not None:
+                    self._bring(below, wanted, None)
+                    pending.append((below, wanted, depth + 1))
+
+    def _submodule_urls(self, url: str, objects: ObjectDatabase, root: ObjectId) -> dict[bytes, str]:
+        """Path to URL, as ``.gitmodules`` tells; raises `InvalidError` for URLs that must not be fetched from."""
+        entries, _ = tree.decode_foreign(objects.raw_tree(root))
+        told = next((entry for entry in entries if entry.name == b".gitmodules"), None)
+        if told is None or told.mode not in {tree.Mode.FILE, tree.Mode.EXECUTABLE}:
+            return {}
+        try:
+            listed = self._git(objects.path, "config", "--blob", told.id, "-z", "--list")
+        except ProgramFailedError as error:
+            raise InvalidError(f"'.gitmodules' of '{url}' cannot be read: {error}") from error
+        fields: dict[tuple[bytes, bytes], bytes] = {}
+        for line in listed.split(b"\0"):
+            key, _, value = line.partition(b"\n")
+            section, _, last = key.rpartition(b".")
+            fields[section, last] = value
+        found = {}
+        for (section, last), path in fields.items():
+            if last == b"path" and section.startswith(b"submodule.") and (section, b"url") in fields:
+                below = resolve_url(url, fields[section, b"url"].decode(errors="surrogateescape"))
+                fault = git_url_fault(below)
+                if fault is None and urlsplit(below).scheme == "file" and urlsplit(url).scheme != "file":
+                    fault = f"'{below[:80]}' is a place of this machine"
+                if fault:
+                    raise InvalidError(f"submodule '{tree.show_name(path[:100])}' of '{url}': {fault}")
+                found[path.rstrip(b"/")] = below
+        return found
+
+    def _path(self, url: str) -> str:
+        return self.store.inside("origins", hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()[:24])
+
+    def _resolve(self, url: str, rev: str) -> tuple[str, CommitId]:
+        """The full name of a ref and its commit; raises `NotFoundError`, or `InvalidError` if there are two."""
+        full = rev == "HEAD" or rev.startswith("refs/")
+        patterns = [rev] if full else [f"refs/tags/{rev}", f"refs/heads/{rev}"]
+        asked = [*patterns, *(f"{pattern}^{{}}" for pattern in patterns)]
+        said = self._ask(url, "ls-remote", "--", url, *asked)
+        found: dict[str, str] = {}
+        for line in said.decode(errors="replace").splitlines():
+            id, _, name = line.partition("\t")
+            found[name] = id
+        commits = {name: found.get(f"{name}^{{}}", found[name]) for name in patterns if name in found}
+        if not commits:
+            raise NotFoundError(f"'{url}' has no branch or tag '{rev}'", hint=f"see what it has: git ls-remote {url}")
+        if len(set(commits.values())) > 1:
+            raise InvalidError(
+                f"'{url}' has a tag and a branch '{rev}' that differ",
+                hint=f'say which: rev = "refs/tags/{rev}" or "refs/heads/{rev}"',
+            )
+        name, id = next(iter(commits.items()))
+        return name, CommitId(id)
+
+    def _bring(self, url: str, commit: CommitId, ref: str | None) -> None:
+        """Make a commit be in the origin's repository, by the least that the server lets us have."""
+        path = self._path(url)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        lock = self.store.lock_path(f"origin-{os.path.basename(path)}")
+        with locked(lock, purpose=f"git fetch of {url}", timeout=None, waiting=self.store.waiting):
+            if self._has(path, commit):
+                os.utime(path)  # gc tells by it when it was last wanted
+                return
+            with self.network.progress.task(_name(url), None, "step") as task:
+                self._fetch(path, url, commit, ref, task)
+            if not self._has(path, commit):
+                raise NotFoundError(f"'{url}' has no commit {commit}", hint="was it pushed?")
+
+    def _has(self, path: str, commit: CommitId) -> bool:
+        """Whether a commit was fetched whole; a repository that is broken is removed."""
+        if not os.path.isdir(path):
+            return False
+        try:
+            self._git(path, "rev-parse", "--verify", "--quiet", f"{_KEPT}{commit}^{{commit}}")
+            self._git(path, "rev-list", "--objects", "--quiet", "--no-walk", commit)
+        except ProgramFailedError as error:
+            if error.status != 1:
+                shutil.rmtree(path, ignore_errors=True)
+            return False
+        return True
+
+    def _fetch(self, path: str, url: str, commit: CommitId, ref: str | None, task: Task) -> None:
+        if not os.path.isdir(path):
+            libgit2.init_repository(path)
+        for name in ("shallow.lock", "packed-refs.lock"):  # we hold the lock: a crash left them
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(path, name))
+        kept = f"+{commit}:{_KEPT}{commit}"
+        failure: NetworkError | None = None
+        # one commit by its id; where a server gives only what its refs name, that; else everything
+        for options, refspecs in (
+            (["--depth=1"], [kept]),
+            (["--depth=1"], [f"+{ref}:refs/fetched/one"] if ref else []),
+            ([], ["+refs/heads/*:refs/fetched/heads/*", "+refs/tags/*:refs/fetched/tags/*"]),
+        ):
+            if not refspecs:
+                continue
+            try:
+                arguments = ["--no-tags", "--no-write-fetch-head", *options, "--", url, *refspecs]
+                self._ask(url, "fetch", "--progress", *arguments, repository=path, task=task)
+                self._git(path, "update-ref", f"{_KEPT}{commit}", commit)
+            except UrlNotFoundError:
+                raise
+            except NetworkError as error:
+                failure = error
+            except ProgramFailedError:
+                continue  # it came, and is not what the server named before
+            else:
+                return
+        if failure is not None:
+            raise failure
+
+    def _ask(self, url: str, *arguments: str, repository: str | None = None, task: Task | None = None) -> bytes:
+        """Let git talk to a server; raises `UrlNotFoundError`, `OfflineError` or `NetworkError`."""
+        if self.network.settings.offline and urlsplit(url).scheme != "file":
+            raise OfflineError(f"'{url}' would have to be fetched", hint="leave out --offline")
+        if urlsplit(url).scheme == "file" and not os.path.exists(unquote(urlsplit(url).path)):
+            raise UrlNotFoundError(f"nothing at '{url}'")
+        command = [*_GIT, *arguments]
+        env = _env(self.env, repository)
+        try:
+            if task is not None:
+                process.listen(command, env=env, told=task.tell)
+                return b""
+            return process.run(command, env=env)
+        except ProgramFailedError as error:
+            words = _words(error.stderr)
+            if _NOT_FOUND.search(error.stderr) and "remote ref" not in error.stderr:
+                raise UrlNotFoundError(f"nothing at '{url}': {words}") from error
+            raise NetworkError(f"git cannot fetch from '{url}': {words}", hint=f"try: git ls-remote {url}") from error
+
+    def _git(self, repository: str, *arguments: str) -> bytes:
+        return process.run([*_GIT, *arguments], env=_env(self.env, repository))
+
+
+#: Whatever users have set: no hooks, no housekeeping behind our back, no submodules, no odd transports.
+_GIT = (
+    "git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+    "-c", "fetch.recurseSubmodules=false", "-c", "fetch.fsckObjects=false", "-c", "transfer.fsckObjects=false",
+    "-c", "fetch.writeCommitGraph=false", "-c", "protocol.version=2", "-c", "core.bigFileThreshold=16m",
+)  # fmt: skip
+
+
+def _env(env: Mapping[str, str], repository: str | None) -> dict[str, str]:
+    """The user's environment, on a repository of ours, never asking for a password in the middle of things."""
+    clean = {name: value for name, value in env.items() if not name.startswith("GIT_") or name in _OF_USERS}
+    clean |= {"LC_ALL": "C", "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file", "GIT_TERMINAL_PROMPT": "0"}
+    return clean | ({"GIT_DIR": repository} if repository else {"GIT_DIR": "/dev/null"})
+
+
+_OF_USERS = frozenset(
+    "GIT_SSH GIT_SSH_COMMAND GIT_SSH_VARIANT GIT_ASKPASS GIT_PROXY_COMMAND GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM "
+    "GIT_CONFIG_NOSYSTEM GIT_CONFIG_COUNT GIT_SSL_CAINFO GIT_SSL_CAPATH GIT_SSL_CERT GIT_SSL_KEY GIT_SSL_NO_VERIFY "
+    "GIT_HTTP_PROXY_AUTHMETHOD GIT_HTTP_LOW_SPEED_LIMIT GIT_HTTP_LOW_SPEED_TIME GIT_TRACE GIT_CURL_VERBOSE "
+    "GIT_TRACE_PACKET".split()
+)
+
+
+def resolve_url(base: str, url: str) -> str:
+    """What a submodule's URL means: one that begins with ``./`` or ``../`` is relative to its project's."""
+    if not url.startswith(("./", "../")):
+        return url
+    base = base.rstrip("/")
+    while True:
+        if url.startswith("./"):
+            url = url[2:]
+        elif url.startswith("../"):
+            url = url[3:]
+            head, slash, _ = base.rpartition("/")
+            if not slash:  # user@host:path
+                head, _, _ = base.rpartition(":")
+                return f"{head}:{url}"
+            base = head
+        else:
+            return f"{base}/{url}".rstrip("/")
+
+
+def _gitlink(objects: ObjectDatabase, root: ObjectId, path: bytes) -> CommitId | None:
+    """The commit of the submodule at `path`; None if there is none."""
+    id = root
+    *folders, last = path.split(b"/")
+    for part in folders:
+        entries, _ = tree.decode_foreign(objects.raw_tree(id))
+        found = next((entry for entry in entries if entry.name == part and entry.mode is tree.Mode.DIRECTORY), None)
+        if found is None:
+            return None
+        id = found.id
+    _, gitlinks = tree.decode_foreign(objects.raw_tree(id))
+    return next((CommitId(commit) for name, commit in gitlinks if name == last), None)
+
+
+def _add_blob(importer: Importer, objects: ObjectDatabase, path: list[bytes], entry: tree.Entry) -> int:
+    """Add a file or link; 1 if it is a pointer of git-lfs."""
+    if entry.mode is tree.Mode.SYMLINK:
+        importer.add_link(path, objects.blob(entry.id))
+        return 0
+    size = objects.size(entry.id)
+    executable = entry.mode is tree.Mode.EXECUTABLE
+    if size > LARGE_FILE:
+        importer.add_chunks(path, objects.blob_chunks(entry.id), size, executable=executable)
+        return 0
+    data = objects.blob(entry.id)
+    importer.add_file(path, data, executable=executable)
+    return int(size < _LFS_SIZE and data.startswith(_LFS))
+
+
+def _name(url: str) -> str:
+    return url.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
+
+
+def _words(stderr: str) -> str:
+    """The line of what git said that tells most."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("fatal:", "ERROR:", "error:", "remote:"))]
+    return (telling or lines or ["it said nothing"])[0][:300]

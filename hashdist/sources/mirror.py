@@ -1,0 +1,127 @@
+"""A mirror: a directory that any web server can serve, with archives and trees by their hashes.
+
+``archives/<2 digits>/<sha256>`` is an archive as it came; ``trees/<2 digits>/<tree id>.tar.zst`` are the files of
+a source that came without one (from git, or a directory). Both are checked by their names when they are used, so
+a mirror need not be trusted.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hashdist.errors import ConflictError
+from hashdist.fsutil.atomic import unique_suffix, write_file
+from hashdist.objects import tree
+from hashdist.objects.ids import SourceId, TreeId
+from hashdist.objects.importing import as_stream
+from hashdist.objects.packing import LARGE_FILE
+
+from .download import cached
+from .network import Network
+
+if TYPE_CHECKING:
+    from hashdist.objects.database import ObjectDatabase
+    from hashdist.store.store import Store
+
+_README = """\
+A mirror of sources, made by: hdist source mirror
+Serve it with any web server, or from a shared directory, and say where it is: hdist --help (HDIST_MIRRORS)
+
+  archives/<first two digits>/<sha256>              archives as they came
+  trees/<first two digits>/<tree id>.tar.zst        sources that came without one
+"""
+
+
+def archive_url(mirror: str, sha256: str) -> str:
+    """Where a mirror has an archive, if it has it."""
+    return f"{mirror.rstrip('/')}/archives/{sha256[:2]}/{sha256}"
+
+
+def tree_url(mirror: str, id: TreeId) -> str:
+    """Where a mirror has the files of a source, if it has them."""
+    return f"{mirror.rstrip('/')}/trees/{id[:2]}/{id}.tar.zst"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What a mirror has of a source now."""
+
+    id: SourceId
+    """The source."""
+    path: str
+    """The file, relative to the mirror."""
+    new: bool
+    """Whether it was not there before."""
+
+
+def write_mirror(store: Store, folder: str, sources: Iterable[SourceId], network: Network) -> Iterator[Mirrored]:
+    """Bring a mirror up to date, a file at a time; what is there already stays."""
+    readme = os.path.join(folder, "README")
+    if os.path.isdir(folder) and os.listdir(folder) and not os.path.exists(readme):
+        raise ConflictError(f"'{folder}' is not empty and not a mirror", hint="choose another directory")
+    os.makedirs(folder, exist_ok=True)
+    write_file(readme, _README.encode(), durable=False)
+    for id in sources:
+        archives = [one for seen in store.sources.seen(id) if (one := seen.provenance.sha256)]
+        path, sha256 = next(((at, one) for one in archives if (at := cached(store, one, network))), (None, ""))
+        place = archive_url("", sha256) if path else tree_url("", id)
+        target = os.path.join(folder, place.lstrip("/"))
+        if os.path.exists(target):
+            yield Mirrored(id, place.lstrip("/"), new=False)
+            continue
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        temporary = f"{target}.tmp-{unique_suffix()}"
+        try:
+            if path:
+                shutil.copyfile(path, temporary)
+            else:
+                _write_tree(store.objects, id, temporary)
+            os.chmod(temporary, 0o644)
+            os.rename(temporary, target)
+        except BaseException:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise
+        yield Mirrored(id, place.lstrip("/"), new=True)
+
+
+def _write_tree(objects: ObjectDatabase, id: TreeId, path: str) -> None:
+    """Write the files of a tree as an archive, the same bytes each time."""
+    import zstandard  # noqa: PLC0415 - only mirrors write it
+
+    with (
+        open(path, "xb") as file,
+        zstandard.ZstdCompressor(level=9).stream_writer(file) as stream,
+        tarfile.open(
+            fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
+        ) as archive,
+    ):
+        pending: list[tuple[bytes, tree.Entry]] = [(b"", entry) for entry in reversed(objects.tree(id))]
+        while pending:
+            above, entry = pending.pop()
+            name = above + entry.name
+            info = tarfile.TarInfo(name.decode("utf-8", errors="surrogateescape"))
+            if entry.mode is tree.Mode.DIRECTORY:
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(info)
+                pending += [(name + b"/", below) for below in reversed(objects.tree(entry.id))]
+            elif entry.mode is tree.Mode.SYMLINK:
+                info.type, info.mode = tarfile.SYMTYPE, 0o777
+                info.linkname = objects.blob(entry.id).decode("utf-8", errors="surrogateescape")
+                archive.addfile(info)
+            else:
+                info.mode = 0o755 if entry.mode is tree.Mode.EXECUTABLE else 0o644
+                info.size = objects.size(entry.id)
+                archive.addfile(info, _content(objects, entry, info.size))
+
+
+def _content(objects: ObjectDatabase, entry: tree.Entry, size: int) -> io.BufferedIOBase:
+    if size <= LARGE_FILE:
+        return io.BytesIO(objects.blob(entry.id))
+    return as_stream(objects.blob_chunks(entry.id))

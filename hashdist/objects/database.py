@@ -101,9 +101,12 @@ class ObjectDatabase:
         """Read a blob that is too large for memory; raises `DamagedError` at its end if it is not what `id` says."""
         digest = hashlib.sha1(b"blob %d\0" % self.size(id), usedforsecurity=False)
         command = ["git", "-c", "core.bigFileThreshold=1m", "cat-file", "blob", id]
-        for chunk in process.stream(command, env=git_env(self.path, self._search_path)):
-            digest.update(chunk)
-            yield chunk
+        try:
+            for chunk in process.stream(command, env=git_env(self.path, self._search_path)):
+                digest.update(chunk)
+                yield chunk
+        except process.ProgramFailedError as error:
+            raise DamagedError(f"object {id} cannot be read: {error}", hint="look at it with git fsck") from error
         if digest.hexdigest() != id:
             raise DamagedError(f"object {id} cannot be read: its bytes are others", hint="look at it with git fsck")
 

@@ -8,6 +8,7 @@ thread holds would stay locked for ever in the child); the work is then done whe
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable
@@ -121,6 +122,18 @@ def _serve(pipe: Connection, work: Callable[[Batch], Result]) -> None:
             try:
                 pipe.send((True, work(batch)))
             except Exception as error:  # noqa: BLE001 - it is raised again in the parent
-                pipe.send((False, error))
+                pipe.send((False, _portable(error)))
     except BaseException:  # noqa: BLE001 - the parent has gone, or ended
         os._exit(0)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, if it can cross a pipe; else one that says and means the same to a person."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - whatever its class demands
+        told = HashdistError(str(error), hint=getattr(error, "hint", None))
+        told.exit_code = getattr(error, "exit_code", HashdistError.exit_code)
+        told.code = getattr(error, "code", HashdistError.code)
+        return told
+    return error

@@ -1,4 +1,8 @@
-"""Importing a source tree against ``git add -A`` and ``git write-tree`` on a fresh repository; ids must be equal."""
+"""Sources in and out, on trees of 1,500 and 30,000 real files, against git, Nix, OSTree, cp and sha1sum.
+
+Every command is a whole process, ours with Python's start and all that a user gets (ref, provenance, stat cache).
+Ids, counts and contents are compared beside the times. Peers that are not installed are left out.
+"""
 
 from __future__ import annotations
 
@@ -6,75 +10,229 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 
 from paired import paired
 
-from hashdist.objects import libgit2
+from hashdist import Store
 from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.directory import import_directory
+from hashdist.objects.exporting import export_tree
+from hashdist.sources.declaration import PypiSource
+from hashdist.sources.fetching import Fetcher
+from hashdist.store.making import init_store
 
-LIMIT = 0.5
+HDIST = [sys.executable, "-m", "hashdist.cli"]
+#: Real source distributions: one of a few large files, one of very many small ones.
+RELEASES = (("numpy", "2.1.3", 1_500), ("ansible", "10.7.0", 30_000))
+
+
+def room() -> str:
+    """A directory in memory if there is one: times of a busy disk tell nothing."""
+    shared = "/dev/shm"
+    fits = os.path.isdir(shared) and shutil.disk_usage(shared).free > 6 << 30
+    return tempfile.mkdtemp(prefix="hdist-bench-", dir=shared if fits else None)
 
 
 def trees(folder: str) -> list[tuple[str, int]]:
-    """Two real trees of about 1,500 and 30,000 files, made of this Python's library and its packages."""
+    """The files of the releases, as many as are wanted."""
+    init_store(os.path.join(folder, "sources"))
+    store = Store.open(os.path.join(folder, "sources"), search_path=os.environ["PATH"])
     made = []
-    sources = [sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")]
-    for wanted in (1_500, 30_000):
-        target, count, copy = os.path.join(folder, f"tree-{wanted}"), 0, 0
-        while count < wanted:
-            for source in sources:
-                for place, folders, files in os.walk(source):
-                    folders[:] = [name for name in folders if name not in {"__pycache__", ".git", "site-packages"}]
-                    if count >= wanted:
-                        break
-                    below = os.path.join(target, str(copy), os.path.relpath(place, source))
-                    os.makedirs(below, exist_ok=True)
-                    for name in files:
-                        shutil.copy(os.path.join(place, name), below)
-                        if copy:  # what is there twice would be stored once
-                            with open(os.path.join(below, name), "ab") as file:
-                                file.write(b"# %d\n" % copy)
-                        count += 1
-            copy += 1
+    for name, version, wanted in RELEASES:
+        pin = Fetcher(store, env=dict(os.environ)).pin(PypiSource(name, version, wheel=False))
+        whole, target, count = os.path.join(folder, name), os.path.join(folder, f"tree-{wanted}"), 0
+        export_tree(store.objects, pin.tree, whole, mtime=1)
+        for place, folders, files in os.walk(whole):
+            folders.sort()
+            below = os.path.join(target, os.path.relpath(place, whole))
+            for file in sorted(files)[: wanted - count]:
+                os.makedirs(below, exist_ok=True)
+                shutil.copy2(os.path.join(place, file), below, follow_symlinks=False)
+                count += 1
+        shutil.rmtree(whole)
         made.append((target, count))
     return made
 
 
+class Place:
+    """Fresh stores of all kinds, and the commands that fill them."""
+
+    def __init__(self, folder: str, tree: str) -> None:
+        self.folder, self.tree = folder, tree
+        self.ids: dict[str, str] = {}
+        self.ours, self.theirs = os.path.join(folder, "ours"), os.path.join(folder, "theirs")
+
+    def fresh(self) -> None:
+        """Empty stores."""
+        for path in (self.ours, self.theirs, f"{self.theirs}.nix", f"{self.theirs}.ostree"):
+            subprocess.run(["chmod", "-R", "u+w", path], check=False, stderr=subprocess.DEVNULL)
+            shutil.rmtree(path, ignore_errors=True)
+        init_store(self.ours)
+        subprocess.run(["git", "init", "-q", "--bare", self.theirs], check=True)
+        with open(os.path.join(self.theirs, "info", "attributes"), "w", encoding="ascii") as file:
+            file.write("* -text -ident -filter -working-tree-encoding\n")  # or it would store other bytes than it reads
+        if shutil.which("ostree"):
+            subprocess.run(["ostree", "init", f"--repo={self.theirs}.ostree", "--mode=bare-user-only"], check=True)
+
+    def _run(self, *arguments: str, **env: str) -> str:
+        return subprocess.run(
+            arguments,
+            env={**os.environ, **env},
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ).stdout.strip()
+
+    def hdist(self) -> None:
+        """Our command."""
+        self.ids["ours"] = self._run(*HDIST, "source", "add", self.tree, HDIST_STORE=self.ours)
+
+    def library(self) -> None:
+        """Our library, in a repository of its own."""
+        path = os.path.join(self.ours, "git")
+        self.ids["ours"] = import_directory(ObjectDatabase(path), self.tree)
+
+    def git(self) -> None:
+        """``git add -A`` and ``git write-tree``."""
+        git = (
+            "git",
+            "-c",
+            "core.bare=false",
+            "-c",
+            "core.autocrlf=false",
+            "-c",
+            "core.safecrlf=false",
+            "--git-dir",
+            self.theirs,
+        )
+        self._run(*git, "--work-tree", self.tree, "add", "-A", "-f", self.tree)
+        self.ids["theirs"] = self._run(*git, "write-tree")
+
+    def nix(self) -> None:
+        """``nix-store --add``."""
+        self._run("nix-store", "--store", f"{self.theirs}.nix", "--add", self.tree)
+
+    def ostree(self) -> None:
+        """``ostree commit``."""
+        self._run("ostree", "commit", f"--repo={self.theirs}.ostree", "-b", "x", f"--tree=dir={self.tree}")
+
+    def hashing(self) -> None:
+        """SHA-1 of every file, as quick as coreutils can."""
+        self._run("sh", "-c", f"find {self.tree} -type f -print0 | xargs -0 sha1sum")
+
+    def get(self) -> None:
+        """Our command."""
+        self._run(*HDIST, "source", "get", self.ids["ours"], "--to", f"{self.folder}/out", HDIST_STORE=self.ours)
+
+    def copy(self) -> None:
+        """``cp -a``."""
+        self._run("cp", "-a", self.tree, f"{self.folder}/copy")
+
+    def cleared(self) -> None:
+        """Without the results of export and copy."""
+        for name in ("out", "copy"):
+            shutil.rmtree(f"{self.folder}/{name}", ignore_errors=True)
+
+
+def memory(place: Place) -> None:
+    """Peak memory of the processes of an import and an export, children included."""
+    for words in (("add", place.tree), ("get", place.ids["ours"], "--to", f"{place.folder}/peak")):
+        program = (
+            "import os, resource, subprocess, sys\n"
+            "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        )
+        env = {**os.environ, "HDIST_STORE": place.ours}
+        done = subprocess.run(
+            [sys.executable, "-c", program, *HDIST, "source", *words],
+            env=env,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        print(f"  peak memory of the largest process, source {words[0]}: {int(done.stdout) / 1024:.0f} MiB (limit 200)")
+    shutil.rmtree(f"{place.folder}/peak")
+
+
 def main() -> None:
     """Measure."""
-    folder = tempfile.mkdtemp(prefix="hdist-bench-")
-    repositories = [os.path.join(folder, name) for name in ("ours", "theirs")]
-    ids: dict[str, str] = {}
-
-    def fresh() -> None:
-        for repository in repositories:
-            shutil.rmtree(repository, ignore_errors=True)
-        libgit2.init_repository(repositories[0])
-        subprocess.run(["git", "init", "-q", "--bare", repositories[1]], check=True)
-        os.sync()
-
+    folder = room()
     for tree, count in trees(folder):
-
-        def ours(tree: str = tree) -> None:
-            ids["ours"] = import_directory(ObjectDatabase(repositories[0]), tree)
-
-        def theirs(tree: str = tree) -> None:
-            env = {**os.environ, "GIT_DIR": repositories[1], "GIT_WORK_TREE": tree}
-            options = ["-c", "core.bare=false", "-c", "core.autocrlf=false"]
-            subprocess.run(
-                ["git", *options, "add", "-A", "-f", "."], env=env, cwd=tree, check=True, stderr=subprocess.DEVNULL
+        place = Place(folder, tree)
+        fresh = place.fresh
+        paired(
+            f"import of {count} files, library",
+            place.library,
+            place.git,
+            limit=0.25,
+            peer="git add",
+            runs=5,
+            before=fresh,
+        )
+        paired(
+            f"import of {count} files, command",
+            place.hdist,
+            place.git,
+            limit=0.25,
+            peer="git add",
+            runs=5,
+            before=fresh,
+        )
+        if place.ids["ours"] != place.ids["theirs"]:
+            print(f"  the ids differ: {place.ids}", file=sys.stderr)
+        if shutil.which("nix-store"):
+            paired(
+                f"import of {count} files, library",
+                place.library,
+                place.nix,
+                limit=1.0,
+                peer="nix-store",
+                runs=5,
+                before=fresh,
             )
-            done = subprocess.run(
-                ["git", *options, "write-tree"], env=env, cwd=tree, check=True, capture_output=True, text=True
+            paired(
+                f"import of {count} files, command",
+                place.hdist,
+                place.nix,
+                limit=1.0,
+                peer="nix-store",
+                runs=5,
+                before=fresh,
             )
-            ids["theirs"] = done.stdout.strip()
-
-        paired(f"import of {count} files", ours, theirs, limit=LIMIT, peer="git add", runs=5, before=fresh)
-        if ids["ours"] != ids["theirs"]:
-            print(f"  the ids differ: {ids}", file=sys.stderr)
+        if shutil.which("ostree"):
+            paired(
+                f"import of {count} files, command",
+                place.hdist,
+                place.ostree,
+                limit=1.0,
+                peer="ostree",
+                runs=5,
+                before=fresh,
+            )
+        place.fresh()
+        place.hdist()
+        place.git()
+        paired(f"unchanged, {count} files, command", place.hdist, place.hashing, limit=1.0, peer="sha1sum", runs=7)
+        paired(f"unchanged, {count} files, command", place.hdist, place.git, limit=4.0, peer="warm git", runs=7)
+        paired(
+            f"export of {count} files, command",
+            place.get,
+            place.copy,
+            limit=1.5,
+            peer="cp -a",
+            runs=7,
+            before=place.cleared,
+        )
+        place.cleared()
+        place.get()
+        place.copy()
+        if subprocess.run(["diff", "-r", f"{folder}/out", f"{folder}/copy"], check=False).returncode:
+            print("  what came out is not what went in", file=sys.stderr)
+        memory(place)
+        place.cleared()
+    subprocess.run(["chmod", "-R", "u+w", folder], check=False)
     shutil.rmtree(folder)
 
 

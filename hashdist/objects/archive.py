@@ -9,44 +9,25 @@ from __future__ import annotations
 
 import errno
 import io
-import lzma
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
-
-import zstandard
-from isal import igzip, isal_zlib
+from typing import TYPE_CHECKING
 
 from hashdist.progress import SILENT, Progress
 
 from . import tree
-from .compressed import decompressed
+from .compressed import decompressed, errors_of
 from .database import ObjectDatabase
 from .ids import TreeId
 from .importing import Importer, LimitError, Limits
 from .packing import LARGE_FILE
 from .tar import BLOCK, BadArchiveError, Kind, is_tar_header, read_tar
-from .zip import read_zip
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
 __all__ = ["BadArchiveError", "ImportedArchive", "import_archive", "is_archive"]
 
-_ISAL_ERROR = cast("type[Exception]", isal_zlib.error)  # its stub says that it is an instance
-_BROKEN = (
-    zipfile.BadZipFile,
-    EOFError,
-    lzma.LZMAError,
-    zlib.error,
-    zstandard.ZstdError,
-    igzip.BadGzipFile,
-    NotImplementedError,
-    _ISAL_ERROR,
-    UnicodeError,
-)
 #: Archives smaller than this, unpacked, cannot hurt by being large.
 _RATIO_FLOOR = 256 << 20
 
@@ -68,9 +49,10 @@ def is_archive(path: str) -> bool:
         if kind in {None, "zip"}:
             return kind is not None
         file.seek(0)
+        broken: tuple[type[BaseException], ...] = (*errors_of(kind or ""), EOFError, OSError, LimitError)
         try:
             block = decompressed(kind or "", file, memory=Limits().memory).read(BLOCK)
-        except (*_BROKEN, OSError, LimitError):
+        except broken:
             return True  # a broken one
         return is_tar_header(block) or not block.strip(b"\0")
 
@@ -112,6 +94,7 @@ def import_archive(
         file.seek(0)
         if kind is None:
             raise BadArchiveError(f"'{shown}' is not an archive that can be read (tar, zip)")
+        broken: tuple[type[BaseException], ...] = (*errors_of(kind), EOFError, UnicodeError)
         try:
             with Importer(database, limits=limits, progress=progress, label=shown, hash_only=hash_only) as importer:
                 if kind == "zip":
@@ -123,7 +106,7 @@ def import_archive(
             raise BadArchiveError(f"archive '{shown}': {error}", hint=error.hint) from error
         except LimitError as error:
             raise LimitError(f"archive '{shown}': {error}", hint=error.hint) from error
-        except _BROKEN as error:
+        except broken as error:
             raise BadArchiveError(f"archive '{shown}' is broken: {error}") from error
         except OSError as error:
             if error.errno not in {None, errno.EINVAL}:
@@ -180,6 +163,8 @@ def _add_tar(importer: Importer, stream: BinaryIO, limits: Limits) -> None:
 
 
 def _add_zip(importer: Importer, file: BinaryIO, limits: Limits) -> None:
+    from .zip import read_zip  # noqa: PLC0415 - what it needs takes long to load
+
     most = max(_RATIO_FLOOR, os.fstat(file.fileno()).st_size * limits.ratio)
     for entry in read_zip(file, entries_limit=limits.entries):
         path = _split(entry.name)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import bz2
 import io
-import lzma
-from typing import TYPE_CHECKING
-
-import zstandard
-from isal import igzip
+from typing import TYPE_CHECKING, cast
 
 from .importing import LimitError
 
 if TYPE_CHECKING:
+    import lzma
     from typing import BinaryIO
 
 _CHUNK = 1 << 18
@@ -24,8 +20,12 @@ def decompressed(kind: str, file: BinaryIO, *, memory: int) -> BinaryIO:
     Reading raises what the library raises, and `LimitError` where it would need more than `memory` bytes.
     """
     if kind == "gz":
+        from isal import igzip  # noqa: PLC0415 - each library only where it is needed: they take long to load
+
         stream: object = igzip.IGzipFile(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
     elif kind == "bz2":
+        import bz2  # noqa: PLC0415 - see above
+
         stream = bz2.BZ2File(file)
     elif kind == "xz":
         stream = _Xz(file, memory)
@@ -34,6 +34,30 @@ def decompressed(kind: str, file: BinaryIO, *, memory: int) -> BinaryIO:
     else:
         return file
     return io.BufferedReader(stream, _CHUNK)  # type: ignore[type-var]
+
+
+def errors_of(kind: str) -> tuple[type[Exception], ...]:
+    """What reading a broken stream of a kind raises, besides `EOFError` and `OSError`."""
+    if kind == "gz":
+        from isal import igzip, isal_zlib  # noqa: PLC0415 - see above
+
+        # its stub says that it is an instance
+        return (igzip.BadGzipFile, cast("type[Exception]", isal_zlib.error))
+    if kind == "xz":
+        import lzma  # noqa: PLC0415 - see above
+
+        return (lzma.LZMAError,)
+    if kind == "zst":
+        import zstandard  # noqa: PLC0415 - see above
+
+        return (zstandard.ZstdError,)
+    if kind == "zip":
+        import lzma  # noqa: PLC0415 - see above
+        import zipfile  # noqa: PLC0415
+        import zlib  # noqa: PLC0415
+
+        return (zipfile.BadZipFile, lzma.LZMAError, zlib.error, NotImplementedError)
+    return ()
 
 
 def _too_much(memory: int) -> LimitError:
@@ -54,6 +78,8 @@ class _Xz(io.RawIOBase):
         self._input = b""
 
     def _fresh(self) -> lzma.LZMADecompressor:
+        import lzma  # noqa: PLC0415 - see above
+
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=self._memory)
 
     def readable(self) -> bool:
@@ -77,6 +103,8 @@ class _Xz(io.RawIOBase):
                 return len(data)
 
     def _decompress(self, size: int) -> bytes:
+        import lzma  # noqa: PLC0415 - see above
+
         given, self._input = self._input, b""
         try:
             return self._decompressor.decompress(given, size)
@@ -91,7 +119,10 @@ class _Zstd(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, memory: int) -> None:
         super().__init__()
+        import zstandard  # noqa: PLC0415 - see above
+
         self._memory = memory
+        self._error = zstandard.ZstdError
         # the library takes powers of two, and no less than a kibibyte
         window = 1 << max(10, memory.bit_length() - 1)
         decompressor = zstandard.ZstdDecompressor(max_window_size=window)
@@ -103,7 +134,7 @@ class _Zstd(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         try:
             return self._stream.readinto(buffer)
-        except zstandard.ZstdError as error:
+        except self._error as error:
             if "memory" in str(error):
                 raise _too_much(self._memory) from error
             raise

@@ -12,11 +12,13 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable
-from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hashdist.errors import HashdistError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -77,6 +79,8 @@ class Workers(Generic[Batch, Result]):
 
     def results(self, *, all: bool = False) -> list[Result]:
         """What is done by now; with `all`, wait until everything is. Raises what `work` raised."""
+        from multiprocessing.connection import wait  # noqa: PLC0415 - takes longer than a small import
+
         found: list[Result] = []
         while busy := [worker for worker in self._workers if worker.outstanding]:
             ready = wait([worker.pipe for worker in busy], None if all else 0)
@@ -96,6 +100,8 @@ class Workers(Generic[Batch, Result]):
         return result  # type: ignore[no-any-return]
 
     def _start(self) -> _Worker:
+        from multiprocessing.connection import Pipe  # noqa: PLC0415 - see above
+
         ours, theirs = Pipe()
         pid = os.fork()
         if pid == 0:

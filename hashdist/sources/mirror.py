@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -93,7 +92,9 @@ def write_mirror(store: Store, folder: str, sources: Iterable[SourceId], network
 
 def _write_tree(objects: ObjectDatabase, id: TreeId, path: str) -> None:
     """Write the files of a tree as an archive, the same bytes each time."""
-    import zstandard  # noqa: PLC0415 - only mirrors write it
+    import tarfile  # noqa: PLC0415 - only mirrors are written with it
+
+    import zstandard  # noqa: PLC0415 - likewise
 
     with (
         open(path, "xb") as file,

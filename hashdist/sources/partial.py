@@ -8,7 +8,6 @@ anew: after a power loss a file can hold bytes that nobody sent.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import errno
 import hashlib
 import json
@@ -50,6 +49,8 @@ class Version:
 
 
 def _is_strong(modified: str, date: str | None) -> bool:
+    import email.utils  # noqa: PLC0415 - few servers need it
+
     try:
         then = email.utils.parsedate_to_datetime(modified)
         now = email.utils.parsedate_to_datetime(date or "")

@@ -108,6 +108,59 @@ def test_how_to_build_from_a_script(shell, tmp_path):
     assert shell(f"hdist --store {work}/.hashdist init && {sys.executable} script.py").returncode == 0
 
 
+def test_how_to_use_the_source_store(shell, tmp_path):
+    """The shell, Python and mirror examples run; real EasyBuild finds the archive and checks it."""
+    work, page = tmp_path / "person", "docs/how-to/source-store.md"
+    (work / "a.txt").write_text("x")
+    with tarfile.open(work / "zlib-1.3.1.tar.gz", "w:gz") as archive:
+        archive.add(work / "a.txt", "zlib/a.txt")
+    digest = hashlib.sha256((work / "zlib-1.3.1.tar.gz").read_bytes()).hexdigest()
+    (work / "zlib.eb").write_text(
+        "easyblock = 'Tarball'\nname = 'zlib'\nversion = '1.3.1'\nhomepage = 'https://example.org'\ndescription = 'zlib'\n"
+        f"toolchain = SYSTEM\nsources = [SOURCELOWER_TAR_GZ]\nchecksums = ['{digest}']\nmoduleclass = 'lib'\n"
+    )
+    root = {"EASYBUILD_ALLOW_USE_AS_ROOT_AND_ACCEPT_CONSEQUENCES": "1"} if os.getuid() == 0 else {}
+    env = {"HDIST_STORE": f"{work}/store", "EASYBUILD_PREFIX": f"{work}/easybuild", **root}
+    assert shell("hdist init", env).returncode == 0
+    for block in blocks(page, "sh"):
+        here = re.sub(r"https://\S+", f"file://{work}/zlib-1.3.1.tar.gz", block)
+        done = shell(re.sub(r"[0-9a-f]{64}", digest, here).replace("/srv/www", str(work)), env)
+        assert done.returncode == 0, done.stdout
+        if "eb zlib.eb" in block:
+            wrapped = "".join(done.stdout.split())
+            assert f"{work}/sources/z/zlib/zlib-1.3.1.tar.gz[SHA256:{digest}]" in wrapped
+    assert (work / "zlib-src/a.txt").read_text() == "x"
+    assert os.stat(work / "zlib-ro/a.txt").st_nlink == 2
+    assert (work / f"hdist-sources/archives/{digest[:2]}/{digest}").exists()
+    (python,) = blocks(page, "python")
+    python = re.sub(r"https://[^\"]+", f"file://{work}/zlib-1.3.1.tar.gz", python)
+    (work / "script.py").write_text(re.sub(r"[0-9a-f]{64}", digest, python))
+    done = shell(f"{sys.executable} script.py", env)
+    assert done.returncode == 0, done.stdout
+    assert (work / "zlib-from-python/a.txt").read_text() == "x"
+
+
+def test_the_settings_of_the_how_to(shell, tmp_path):
+    """The file of settings that is shown is one that is read."""
+    (toml,) = blocks("docs/how-to/source-store.md", "toml")
+    place = tmp_path / "person/.config/hashdist/config.toml"
+    place.parent.mkdir(parents=True)
+    place.write_text(toml)
+    assert "pinned on first use" in shell("hdist source add https://example.org/x.tar.gz").stdout
+
+
+def test_the_limits_of_the_reference():
+    """Every limit is in the table, with its default."""
+    import dataclasses
+
+    from hashdist.objects.importing import Limits
+
+    text = (ROOT / "docs/reference/sources.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"\| `(\w+)` \| (\d+[MG]?) \|", text))
+    assert Limits.parse([f"{name}={value}" for name, value in told.items()]) == Limits()
+    assert set(told) == {field.name for field in dataclasses.fields(Limits)}
+
+
 def test_the_stack_file_reference():
     """The example of the reference is a stack, and it names every key there is."""
     from hashdist.stack.file import StackError, parse_stack

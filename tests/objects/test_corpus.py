@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from objects.corpus import END, corpus, entry, pax
 
 from hashdist.errors import HashdistError
+from hashdist.fsutil.removal import remove_tree
 from hashdist.objects.archive import import_archive
 from hashdist.objects.directory import import_directory
 from hashdist.objects.exporting import export_tree
@@ -60,8 +61,10 @@ def test_verdict(store, tmp_path, name):
     if expected == verdict:
         assert contents(store, tree) == verdict
     export_tree(store.objects, tree, str(tmp_path / "out"), mtime=1)
-    assert import_directory(store.objects, str(tmp_path / "out")) == tree
-    assert sorted(os.listdir(tmp_path)) == sorted(["home", "store", name, "out"])
+    again = import_directory(store.objects, str(tmp_path / "out"))
+    remove_tree(str(tmp_path / "out"))  # it can be deeper than the test runner's own removal likes
+    assert again == tree
+    assert sorted(os.listdir(tmp_path)) == sorted(["home", "store", name])
 
 
 def test_golden_ids(store, tmp_path):

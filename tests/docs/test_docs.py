@@ -112,9 +112,10 @@ def test_how_to_use_the_source_store(shell, tmp_path):
     """The shell, Python and mirror examples run; real EasyBuild finds the archive and checks it."""
     work, page = tmp_path / "person", "docs/how-to/source-store.md"
     (work / "a.txt").write_text("x")
-    with tarfile.open(work / "zlib-1.3.1.tar.gz", "w:gz") as archive:
+    (work / "web").mkdir()  # not where EasyBuild would look by itself
+    with tarfile.open(work / "web/zlib-1.3.1.tar.gz", "w:gz") as archive:
         archive.add(work / "a.txt", "zlib/a.txt")
-    digest = hashlib.sha256((work / "zlib-1.3.1.tar.gz").read_bytes()).hexdigest()
+    digest = hashlib.sha256((work / "web/zlib-1.3.1.tar.gz").read_bytes()).hexdigest()
     (work / "zlib.eb").write_text(
         "easyblock = 'Tarball'\nname = 'zlib'\nversion = '1.3.1'\nhomepage = 'https://example.org'\ndescription = 'zlib'\n"
         f"toolchain = SYSTEM\nsources = [SOURCELOWER_TAR_GZ]\nchecksums = ['{digest}']\nmoduleclass = 'lib'\n"
@@ -123,7 +124,7 @@ def test_how_to_use_the_source_store(shell, tmp_path):
     env = {"HDIST_STORE": f"{work}/store", "EASYBUILD_PREFIX": f"{work}/easybuild", **root}
     assert shell("hdist init", env).returncode == 0
     for block in blocks(page, "sh"):
-        here = re.sub(r"https://\S+", f"file://{work}/zlib-1.3.1.tar.gz", block)
+        here = re.sub(r"https://\S+", f"file://{work}/web/zlib-1.3.1.tar.gz", block)
         done = shell(re.sub(r"[0-9a-f]{64}", digest, here).replace("/srv/www", str(work)), env)
         assert done.returncode == 0, done.stdout
         if "eb zlib.eb" in block:
@@ -133,7 +134,7 @@ def test_how_to_use_the_source_store(shell, tmp_path):
     assert os.stat(work / "zlib-ro/a.txt").st_nlink == 2
     assert (work / f"hdist-sources/archives/{digest[:2]}/{digest}").exists()
     (python,) = blocks(page, "python")
-    python = re.sub(r"https://[^\"]+", f"file://{work}/zlib-1.3.1.tar.gz", python)
+    python = re.sub(r"https://[^\"]+", f"file://{work}/web/zlib-1.3.1.tar.gz", python)
     (work / "script.py").write_text(re.sub(r"[0-9a-f]{64}", digest, python))
     done = shell(f"{sys.executable} script.py", env)
     assert done.returncode == 0, done.stdout

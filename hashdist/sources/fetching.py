@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import os
 from collections.abc import Hashable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -34,6 +34,7 @@ from .download import Download, HashMismatchError, download, looks_like_html
 from .git import Origins, Revision
 from .mirror import archive_url, tree_url
 from .network import Network, OfflineError
+from .parallel import in_threads
 from .path import import_file, import_path
 from .pin import Pin
 from .pip_settings import read_pip_settings
@@ -184,14 +185,11 @@ class Fetcher:
         # what threads share is made before there are any
         assert self.store.durable in {True, False}
         assert self.store.objects is not None
-        with ThreadPoolExecutor(max_workers=self.settings.parallel) as pool:
-            futures = {key: pool.submit(attempt, key) for key in requests}
-            try:
-                return {key: future.result() for key, future in futures.items()}
-            except BaseException:
-                network.cancelled.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        try:
+            return in_threads(attempt, requests, count=self.settings.parallel)
+        except BaseException:
+            network.cancelled.set()
+            raise
 
     def _obtain(self, request: Request, network: Network, known: Pin | None = None) -> Obtained:
         """Everything that needs the network; `known` is what was pinned before, and wanted again."""
@@ -266,7 +264,7 @@ class Fetcher:
                 subdir=declaration.subdir,
             )
             kept = self._give_ref(tree, declaration, came_from)
-            return Pin(document, kept, file.url, file.sha256, file.size, stripped)
+            return Pin(document, kept, file.url, file.sha256, file.size, stripped, etag=file.etag, date=self._date())
 
     def _keep_path(self, path: str, declaration: Declaration, document: dict[str, Any]) -> Pin:
         key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
@@ -286,7 +284,7 @@ class Fetcher:
         kept = self._give_ref(imported.tree, declaration, came_from)
         if imported.cache is not None and kept == imported.tree:
             index.write(self.store, index.STATES, key, imported.cache.encode())
-        return Pin(document, kept, stripped=imported.stripped)
+        return Pin(document, kept, stripped=imported.stripped, date=self._date())
 
     def _keep_revision(self, revision: Revision, declaration: Declaration, document: dict[str, Any]) -> Pin:
         assert isinstance(declaration, GitSource), "only those have revisions"
@@ -301,7 +299,10 @@ class Fetcher:
         if declaration.rev != revision.commit:
             self.progress.note(f"pinned {revision.url} {declaration.rev} at commit {revision.commit}")
         kept = self._give_ref(imported.tree, declaration, came_from)
-        return Pin(document, kept, revision.url, commit=revision.commit)
+        return Pin(document, kept, revision.url, commit=revision.commit, date=self._date())
+
+    def _date(self) -> str:
+        return dt.datetime.fromtimestamp(self.store.now(), dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _give_ref(self, tree: TreeId, declaration: Declaration, came_from: Provenance) -> SourceId:
         if declaration.subdir is not None:
@@ -436,8 +437,17 @@ def wanted(declaration: Declaration, target: PythonTarget | None) -> dict[str, A
     return document
 
 
-def declare(thing: str, *, sha256: str | None = None, subdir: str | None = None, rev: str | None = None) -> Declaration:
+def declare(
+    thing: str,
+    *,
+    sha256: str | None = None,
+    subdir: str | None = None,
+    rev: str | None = None,
+    wheel: bool = False,
+) -> Declaration:
     """The declaration that a person means by a URL, ``git+URL[@REV]``, ``pypi:NAME==VERSION`` or a path.
+
+    `wheel`: of a release a wheel is wanted, and not its source distribution.
 
     Raises `InvalidError`.
     """
@@ -445,7 +455,9 @@ def declare(thing: str, *, sha256: str | None = None, subdir: str | None = None,
         project, _, version = thing[5:].partition("==")
         if not version:
             raise InvalidError(f"'{thing}' names no version", hint="pypi:NAME==VERSION")
-        return parse({"pypi": project, **_set(subdir=subdir)}, version=version, wheel=False)
+        return parse({"pypi": project, **_set(subdir=subdir)}, version=version, wheel=wheel)
+    if wheel:
+        raise InvalidError(f"'{thing}' is not a release on a package index", hint="pypi:NAME==VERSION")
     if thing.startswith("git+"):
         url = thing[4:]
         head, at, last = url.rpartition("@")

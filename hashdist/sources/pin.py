@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hashdist.errors import InvalidError
@@ -27,6 +27,14 @@ class Pin:
     """The leading directory that was left off."""
     commit: str | None = None
     """Of a git repository: what the revision was."""
+    etag: str | None = None
+    """Of the archive, as the server sent it."""
+    date: str | None = None
+    """When it was fetched and verified: RFC 3339, UTC."""
+
+    def same_as(self, other: Pin) -> bool:
+        """Whether both took the same, though on different days."""
+        return replace(self, date=None, etag=None) == replace(other, date=None, etag=None)
 
     def to_json(self) -> dict[str, Any]:
         """The pin as it stands in a lock."""
@@ -36,6 +44,8 @@ class Pin:
             "sha256": self.sha256,
             "size": self.size,
             "stripped": self.stripped,
+            "etag": self.etag,
+            "date": self.date,
         }
         known = {key: value for key, value in fields.items() if value is not None}
         return {"declaration": self.declaration, "tree": str(self.tree), **known}
@@ -52,6 +62,8 @@ class Pin:
                 size=document.get("size"),
                 stripped=document.get("stripped"),
                 commit=document.get("commit"),
+                etag=document.get("etag"),
+                date=document.get("date"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidError(f"bad source pin in a lock: {error}") from error

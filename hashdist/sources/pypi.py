@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from hashdist.errors import NetworkError, NotFoundError
+from hashdist.errors import InvalidError, NetworkError, NotFoundError
 
 from .declaration import PypiSource
 from .network import Network, UrlNotFoundError, read_url
@@ -45,6 +46,14 @@ class PythonTarget:
             *tags.cpython_tags(self.version, [self.abi]),
             *tags.compatible_tags(self.version, interpreter),
         ]
+
+
+def parse_python(text: str) -> PythonTarget:
+    """Read a Python's ABI tag, such as ``cp312``; raises `InvalidError`."""
+    found = re.fullmatch(r"cp(\d)(\d+)([a-z]*)", text)
+    if not found:
+        raise InvalidError(f"'{text}' is not the ABI of a CPython, such as cp312")
+    return PythonTarget((int(found[1]), int(found[2])), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,25 +136,32 @@ def _directory_files(place: str) -> list[ReleaseFile]:
     ]
 
 
+class _Parsed(NamedTuple):
+    project: str
+    version: Any
+    build: tuple[int, str] | tuple[()]
+    tags: frozenset[Tag] | None
+    """None for source distributions."""
+
+
 def _version(name: str, project: str) -> str | None:
     parsed = _parse(name)
     if parsed is None:
         return None
     from packaging.utils import canonicalize_name  # noqa: PLC0415 - see above
 
-    return str(parsed[1]) if parsed[0] == canonicalize_name(project) else None
+    return str(parsed.version) if parsed.project == canonicalize_name(project) else None
 
 
-def _parse(name: str) -> tuple[str, Any, frozenset[Tag] | None] | None:
+def _parse(name: str) -> _Parsed | None:
     from packaging import utils  # noqa: PLC0415 - see above
 
     try:
         if name.endswith(".whl"):
-            project, version, _, tags = utils.parse_wheel_filename(name)
-            return project, version, tags
+            return _Parsed(*utils.parse_wheel_filename(name))
         if name.endswith((".tar.gz", ".zip")):
             project, version = utils.parse_sdist_filename(name)
-            return project, version, None
+            return _Parsed(project, version, (), None)
     except (utils.InvalidWheelFilename, utils.InvalidSdistFilename):
         pass
     return None
@@ -160,15 +176,16 @@ def _best(source: PypiSource, files: Sequence[ReleaseFile], target: PythonTarget
     except InvalidVersion:
         return None
     ranks = {tag: rank for rank, tag in reversed(list(enumerate(target.tags())))} if target else {}
-    best: tuple[int, ReleaseFile] | None = None
+    found: list[tuple[int, int, list[int], int, ReleaseFile]] = []
     for file in files:
         parsed = _parse(file.name)
-        if parsed is None or parsed[0] != canonicalize_name(source.project) or parsed[1] != wanted:
+        if parsed is None or parsed.project != canonicalize_name(source.project) or parsed.version != wanted:
             continue
-        tags = parsed[2]
-        if (tags is not None) != source.wheel:
+        if (parsed.tags is not None) != source.wheel:
             continue
-        rank = min((ranks[tag] for tag in tags if tag in ranks), default=-1) if tags is not None else 0
-        if rank >= 0 and (best is None or rank < best[0]):
-            best = (rank, file)
-    return best[1] if best else None
+        fitting = [ranks[tag] for tag in parsed.tags or () if tag in ranks]
+        if fitting or not source.wheel:
+            # the best tag first, of those the latest build, as pip does; of several indexes the first
+            number, letters = parsed.build or (0, "")
+            found.append((min(fitting, default=0), -number, [-ord(letter) for letter in letters], len(found), file))
+    return min(found)[-1] if found else None

@@ -150,7 +150,9 @@ def _pin_sources(
         if isinstance(pin, HashdistError):
             failures[name] = pin
         else:
-            found[name][directory] = pin
+            kept = before.sources.get(name, {}).get(directory) if before else None
+            # a lock changes when what was taken does, and not with the day
+            found[name][directory] = kept if kept is not None and kept.same_as(pin) else pin
     if failures:
         raise _together(failures)
     return found

@@ -15,6 +15,7 @@ from hashdist.sources.fetching import Request, declare
 from hashdist.sources.getting import get_archive, get_source
 from hashdist.sources.mirror import write_mirror
 from hashdist.sources.pin import Pin
+from hashdist.sources.pypi import parse_python
 from hashdist.store.provenance import Seen
 from hashdist.store.roots import in_use
 from hashdist.store.sources import SWHID
@@ -31,14 +32,26 @@ def command() -> None:
 @click.option("--sha256", help="Refuse an archive with another hash.")
 @click.option("--rev", help="The branch, tag or commit of a git repository.")
 @click.option("--subdir", help="Take this directory only.")
+@click.option("--wheel", metavar="ABI", help="Of releases: the wheel that fits this Python (such as cp312), here.")
 @click.option("-z", "--null", is_flag=True, help="End each id with a NUL instead of a line end.")
-def add(app: App, things: tuple[str, ...], sha256: str | None, rev: str | None, subdir: str | None, null: bool) -> None:
+def add(
+    app: App,
+    things: tuple[str, ...],
+    sha256: str | None,
+    rev: str | None,
+    subdir: str | None,
+    wheel: str | None,
+    null: bool,
+) -> None:
     """Fetch, verify and import sources, and print their ids, in the order in which they were named."""
     if len(things) > 1 and (sha256 or rev):
         raise UsageError("--sha256 and --rev are for one source at a time")
-    requests = {
-        thing: Request(declare(thing, sha256=sha256, subdir=subdir, rev=rev)) for thing in dict.fromkeys(things)
-    }
+    target = parse_python(wheel) if wheel else None
+
+    def request(thing: str) -> Request:
+        return Request(declare(thing, sha256=sha256, subdir=subdir, rev=rev, wheel=wheel is not None), target)
+
+    requests = {thing: request(thing) for thing in things}
     with in_use(app.store):
         found = app.session.fetcher.pin_all(requests)
     failures = [one for one in found.values() if isinstance(one, HashdistError)]

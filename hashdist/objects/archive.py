@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hashdist.progress import SILENT, Progress
 
 from . import tree
-from .compressed import decompressed, errors_of
+from .compressed import BrokenStreamError, decompressed, errors_of
 from .database import ObjectDatabase
 from .ids import TreeId
 from .importing import Importer, LimitError, Limits
@@ -49,12 +49,18 @@ def is_archive(path: str) -> bool:
         if kind in {None, "zip"}:
             return kind is not None
         file.seek(0)
-        broken: tuple[type[BaseException], ...] = (*errors_of(kind or ""), EOFError, OSError, LimitError)
+        broken: tuple[type[BaseException], ...] = (
+            *errors_of(kind or ""),
+            BrokenStreamError,
+            EOFError,
+            OSError,
+            LimitError,
+        )
         try:
             block = decompressed(kind or "", file, memory=Limits().memory).read(BLOCK)
         except broken:
             return True  # a broken one
-        return is_tar_header(block) or not block.strip(b"\0")
+        return is_tar_header(block) or block == b"\0" * BLOCK
 
 
 def _kind(file: BinaryIO) -> str | None:
@@ -66,6 +72,7 @@ def _kind(file: BinaryIO) -> str | None:
         (b"BZh", "bz2"),
         (b"\xfd7zXZ\0", "xz"),
         (b"\x28\xb5\x2f\xfd", "zst"),
+        *((b"%c\x2a\x4d\x18" % first, "zst") for first in range(0x50, 0x60)),  # a frame to be passed over
     ):
         if head.startswith(magic):
             return kind
@@ -94,7 +101,7 @@ def import_archive(
         file.seek(0)
         if kind is None:
             raise BadArchiveError(f"'{shown}' is not an archive that can be read (tar, zip)")
-        broken: tuple[type[BaseException], ...] = (*errors_of(kind), EOFError, UnicodeError)
+        broken: tuple[type[BaseException], ...] = (*errors_of(kind), BrokenStreamError, EOFError)
         try:
             with Importer(database, limits=limits, progress=progress, label=shown, hash_only=hash_only) as importer:
                 if kind == "zip":
@@ -151,15 +158,13 @@ def _add_tar(importer: Importer, stream: BinaryIO, limits: Limits) -> None:
         path = _split(entry.name)
         if entry.kind is Kind.DIRECTORY:
             importer.add_directory(path)
-        elif not path:
-            raise BadArchiveError("an entry has no name")
         elif entry.kind is Kind.SYMLINK:
-            importer.add_link(path, entry.target)
+            importer.add_link(_named(path, entry.name), entry.target)
         elif entry.kind is Kind.HARD_LINK:
-            if not importer.add_copy(path, _split(entry.target)):
+            if not importer.add_copy(_named(path, entry.name), _split(entry.target)):
                 raise BadArchiveError(f"'{_show(path)}' is a hard link to something outside the archive")
         else:
-            _add_file(importer, path, entry.data, entry.size, executable=entry.executable)
+            _add_file(importer, _named(path, entry.name), entry.data, entry.size, executable=entry.executable)
 
 
 def _add_zip(importer: Importer, file: BinaryIO, limits: Limits) -> None:
@@ -172,14 +177,11 @@ def _add_zip(importer: Importer, file: BinaryIO, limits: Limits) -> None:
             raise LimitError(f"its files have more than {limits.ratio} times its bytes (limit: ratio)")
         if entry.kind is Kind.DIRECTORY:
             importer.add_directory(path)
-            continue
-        if not path:
-            raise BadArchiveError("an entry has no name")
-        with entry.open() as stream:
-            if entry.kind is Kind.SYMLINK:
-                importer.add_link(path, stream.read())
-            else:
-                _add_file(importer, path, stream, entry.size, executable=entry.executable)
+            entry.data.read(1)  # that there is none
+        elif entry.kind is Kind.SYMLINK:
+            importer.add_link(_named(path, entry.name), entry.data.read())
+        else:
+            _add_file(importer, _named(path, entry.name), entry.data, entry.size, executable=entry.executable)
 
 
 def _add_file(importer: Importer, path: list[bytes], stream: BinaryIO, size: int, *, executable: bool) -> None:
@@ -202,6 +204,13 @@ def _split(name: bytes) -> list[bytes]:
     if b".." in parts:
         raise BadArchiveError(f"'{tree.show_name(name[:200])}' leads out of the archive")
     return parts
+
+
+def _named(path: list[bytes], name: bytes) -> list[bytes]:
+    """The path of what is no directory: it must end in a name, and not in a dot or slash."""
+    if not path or path[-1] != name.rpartition(b"/")[2]:
+        raise BadArchiveError(f"'{tree.show_name(name[:200])}' is not a directory and has no name")
+    return path
 
 
 def _show(path: list[bytes]) -> str:

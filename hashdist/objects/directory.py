@@ -6,6 +6,7 @@ empty directories, any name. Not kept: owner, times, set-id bits, extended attri
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import os
@@ -108,10 +109,17 @@ def _bounded(walk: Iterable[_Listed], limits: Limits) -> list[_Listed]:
 
 def _walk(root: bytes, now: int) -> Iterator[_Listed]:
     pending = [_Listed(b"")]
+    device = os.stat(root).st_dev  # another's clock may be another
     while pending:
         here = pending.pop()
         folder = os.path.join(root, here.path) if here.path else root
-        with os.scandir(folder) as entries:
+        try:
+            scanned = os.scandir(folder)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise InvalidError(f"'{tree.show_name(folder[:60])}…' is nested deeper than paths can be long") from error
+        with scanned as entries:
             for entry in entries:
                 if tree.is_dot_git(entry.name):
                     continue
@@ -121,7 +129,7 @@ def _walk(root: bytes, now: int) -> Iterator[_Listed]:
                     pending.append(below)
                 else:
                     status = entry.stat(follow_symlinks=False)
-                    here.files.append(_file(entry.name, entry.path, status, now))
+                    here.files.append(_file(entry.name, entry.path, status, now, device))
         yield here
 
 
@@ -129,6 +137,7 @@ def _listed(root: bytes, names: Iterable[bytes], now: int) -> list[_Listed]:
     """The same for given names."""
     top = _Listed(b"")
     folders: dict[bytes, _Listed] = {b"": top}
+    device = os.stat(root).st_dev
     for name in sorted(names):
         if any(tree.is_dot_git(part) for part in name.split(b"/")):
             continue
@@ -138,7 +147,7 @@ def _listed(root: bytes, names: Iterable[bytes], now: int) -> list[_Listed]:
             _folder(folders, name)
         else:
             above, _, last = name.rpartition(b"/")
-            _folder(folders, above).files.append(_file(last, path, status, now))
+            _folder(folders, above).files.append(_file(last, path, status, now, device))
     return list(folders.values())
 
 
@@ -152,14 +161,14 @@ def _folder(folders: dict[bytes, _Listed], path: bytes) -> _Listed:
     return found
 
 
-def _file(name: bytes, path: bytes, status: os.stat_result, now: int) -> _File:
+def _file(name: bytes, path: bytes, status: os.stat_result, now: int, device: int) -> _File:
     return _File(
         name,
         path,
         status.st_size,
         status.st_mode,
         statcache.state(status),
-        statcache.is_old(status, now),
+        statcache.is_old(status, now) and status.st_dev == device,
     )
 
 

@@ -110,7 +110,7 @@ class Importer:
         self._size = 0
         self._task_manager = progress.task(label, None, "B")
         advance = self._task_manager.__enter__().advance
-        known = (lambda _: True) if hash_only else database.snapshot()
+        known = None if hash_only else database.snapshot()
         self._packing = Packing(os.path.join(database.path, "objects", "pack"), known, advance)
 
     def __enter__(self) -> Importer:

@@ -53,6 +53,18 @@ def pack_object(kind: str, data: bytes, known: Callable[[str], bool]) -> Packed:
     return Packed(id, b"" if known(id) else _header(kind, len(data)) + _compress(data))
 
 
+def hash_stream(stream: BinaryIO, size: int) -> ObjectId:
+    """The id of a blob of `size` bytes, without storing it; raises `FileChangedError`."""
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    left = size
+    while left and (chunk := stream.read(min(_CHUNK, left))):
+        left -= len(chunk)
+        digest.update(chunk)
+    if left or stream.read(1):
+        raise FileChangedError("a file changed while it was read", hint="try again when nobody writes to it")
+    return ObjectId(digest.hexdigest())
+
+
 def _compress(data: bytes) -> bytes:
     """A zlib stream of `data`: by the quicker level where the data are many, and are text."""
     if len(data) >= _SMALL:

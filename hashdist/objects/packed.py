@@ -6,6 +6,7 @@ later) the database has. Formats: git's ``gitformat-pack`` (pack version 2, inde
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import os
@@ -22,6 +23,8 @@ _NAMES = 8 + 256 * 4
 _LARGE_OFFSET = 1 << 31
 #: The longest type and size, and what an incompressible stream adds to its content.
 _HEADER, _OVERHEAD = 16, 64
+#: A pack that has just gone, or is damaged; the database knows better, or says so.
+_UNREADABLE = (OSError, ValueError, IndexError, struct.error)
 _ISAL_ERROR = cast("type[Exception]", isal_zlib.error)  # its stub says that it is an instance
 
 
@@ -43,6 +46,8 @@ class _Pack:
         self.index = _map(index)
         self._path = index[: -len(".idx")] + ".pack"
         self._pack: mmap.mmap | None = None
+        if self.index[:8] != b"\377tOc\0\0\0\2":
+            raise ValueError("not an index of version 2")
         self._fanout = struct.unpack_from(">256I", self.index, 8)
         self._count = self._fanout[255]
 
@@ -82,12 +87,20 @@ class PackedReader:
 
     def __init__(self, path: str) -> None:
         folder = os.path.join(path, "objects", "pack")
-        self._packs = [
-            _Pack(os.path.join(folder, name)) for name in sorted(os.listdir(folder)) if name.endswith(".idx")
-        ]
+        self._packs = []
+        for name in sorted(os.listdir(folder)):
+            if name.startswith("pack-") and name.endswith(".idx"):
+                with contextlib.suppress(*_UNREADABLE):
+                    self._packs.append(_Pack(os.path.join(folder, name)))
 
     def find(self, id: ObjectId) -> WholeBlob | None:
         """Where a blob lies whole; None if it does not, or nothing is known of it."""
+        try:
+            return self._find(id)
+        except _UNREADABLE:
+            return None
+
+    def _find(self, id: ObjectId) -> WholeBlob | None:
         raw = id.raw
         for number, one in enumerate(self._packs):
             offset = one.offset(raw)

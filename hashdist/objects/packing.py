@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from . import tree
 from .ids import ObjectId
-from .pack import FileChangedError, Packed, PackWriter, pack_object
+from .pack import FileChangedError, Packed, PackWriter, hash_stream, pack_object
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -40,11 +40,12 @@ class Slot:
 class Packing:
     """Takes blobs and trees; leave the ``with`` block well to publish their pack.
 
-    `known` tells what need not be stored again.
+    `known` tells what need not be stored again; without it nothing is stored at all.
     """
 
-    def __init__(self, folder: str, known: Callable[[str], bool], advance: Callable[[int], None]) -> None:
-        self._known = known
+    def __init__(self, folder: str, known: Callable[[str], bool] | None, advance: Callable[[int], None]) -> None:
+        self._hash_only = known is None
+        self._known = known or (lambda _: True)
         self._advance = advance
         self._pack = PackWriter(folder)
         self._workers: Workers[Numbered, tuple[int, list[Packed]]] | None = None
@@ -83,7 +84,7 @@ class Packing:
 
     def add_stream(self, stream: BinaryIO, size: int, slot: Slot) -> None:
         """Pack a blob too large for memory; raises `FileChangedError`."""
-        slot.id = self._pack.write_stream(stream, size, self._known)
+        slot.id = hash_stream(stream, size) if self._hash_only else self._pack.write_stream(stream, size, self._known)
         self._advance(size)
 
     def add_tree(self, data: bytes) -> str:
@@ -106,8 +107,7 @@ class Packing:
         self._batch, self._slots, self._size = [], [], 0
         self._count += 1
         if self._workers is None and self._count > _FIRST_BATCHES:
-            # a pipe holds no batch of bytes: with a second one on its way we would wait for the first
-            self._workers = Workers(self._work, ahead=1 if isinstance(jobs[0], bytes) else 2)
+            self._workers = Workers(self._work)
         if self._workers is not None:
             for number, packed in self._workers.results():
                 self._write(packed, *self._pending.pop(number))

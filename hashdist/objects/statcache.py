@@ -1,9 +1,11 @@
 """Remember what a directory's files were hashed to, so that unchanged ones are not read again.
 
 A file counts as unchanged while device, inode, size, mode, mtime and ctime are what they were: ctime moves
-with every change and nobody can set it back. A file that was changed in the last seconds before it was
-looked at is not remembered, as it could change again within one tick of the clock (git's index calls such
-entries racy); nor is anything on a file system whose clock cannot be asked.
+with every write and nobody can set it back. (Only a write through a memory mapping whose page has not reached
+the disk since the last one moves nothing; so nothing is remembered on tmpfs, where pages never do.) A file that
+was changed in the last seconds before it was looked at is not remembered either, as it could change again within
+one tick of the clock (git's index calls such entries racy); nor is anything on a file system whose clock cannot
+be asked.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from .ids import ObjectId, TreeId
 
 _MAGIC = b"hdist-stat-1\n"
 _STATE = struct.Struct("<QQQqqI")
-_RECORD = struct.Struct("<HI")
+_RECORD = struct.Struct("<II")
 #: Coarser than any file system's clock: FAT counts two seconds.
 _RACY_NS = 3_000_000_000
 #: File systems whose times come from this machine's own clock.
-_OWN_CLOCK = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "f2fs", "zfs", "bcachefs"})
+_OWN_CLOCK = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "overlay", "f2fs", "zfs", "bcachefs"})
+#: File systems whose times come from a server, whose clock can be asked by writing there.
+_SERVERS_CLOCK = frozenset({"nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph"})
 _ID = 20
 _DIGEST = 32
 _NO_DIGEST = b"\0" * _DIGEST
@@ -54,13 +58,16 @@ def now_ns(path: str, beside: str) -> int | None:
     `beside` is a directory that we may write to: where both are on one file system, that one is asked.
     """
     device = os.stat(path).st_dev
+    kind = _type_of(device)
+    if kind not in _OWN_CLOCK | _SERVERS_CLOCK:
+        return None
     if os.stat(beside).st_dev == device:
         probe = os.path.join(beside, f"clock-{os.getpid()}")
         with open(probe, "wb") as file:
             found = os.fstat(file.fileno()).st_ctime_ns
         os.unlink(probe)
         return min(found, time.time_ns())
-    return time.time_ns() if _type_of(device) in _OWN_CLOCK else None
+    return time.time_ns() if kind in _OWN_CLOCK else None
 
 
 def _type_of(device: int) -> str:
@@ -93,7 +100,10 @@ class StatCache:
         """The bytes of the cache, with a checksum."""
         parts = [_MAGIC, bytes.fromhex(self.held_by), self.digest or _NO_DIGEST]
         for path, files in self.folders.items():
-            body = b"".join([b"%b\0%b%b" % (name, state, bytes.fromhex(id)) for name, (state, id) in files.items()])
+            body = files.body if isinstance(files, _Files) else b""
+            body = body or b"".join(
+                [b"%b\0%b%b" % (name, state, bytes.fromhex(id)) for name, (state, id) in files.items()]
+            )
             parts += [_RECORD.pack(len(path), len(body)), path, body]
         data = b"".join(parts)
         return data + hashlib.sha256(data).digest()
@@ -123,11 +133,11 @@ class _Files(dict[bytes, "tuple[State, ObjectId]"]):
 
     def __init__(self, body: bytes) -> None:
         super().__init__()
-        self._body = body
+        self.body = body
 
     def get(self, name: bytes, default: object = None) -> tuple[State, ObjectId] | None:  # type: ignore[override]
         del default
-        body, self._body = self._body, b""
+        body, self.body = self.body, b""
         position = 0
         while position < len(body):
             end = body.index(b"\0", position)

@@ -26,6 +26,8 @@ _ZEROS = b"\0" * BLOCK
 _CHUNK = 1 << 18
 #: Padding after the last file; tar itself writes at most a record of some kilobytes.
 _TRAILER = 64 << 20
+#: What headers say of a size that does not fit.
+_NO_SIZES = {0, 0o77777777777}
 #: Sizes from here on do not fit into a plain header, so that an extended one may differ from it.
 _LARGE = 8 << 30
 
@@ -90,8 +92,10 @@ def is_tar_header(block: bytes) -> bool:
     except BadArchiveError:
         return False
     rest = block[:148] + b"        " + block[156:]
+    if told == sum(rest):
+        return True
     # some old programs added signed bytes
-    return told in {sum(rest), sum(byte - 256 if byte > 127 else byte for byte in rest)}  # noqa: PLR2004
+    return told == sum(byte - 256 if byte > 127 else byte for byte in rest)  # noqa: PLR2004
 
 
 def read_tar(stream: BinaryIO, *, header_limit: int) -> Iterator[TarEntry]:
@@ -100,7 +104,9 @@ def read_tar(stream: BinaryIO, *, header_limit: int) -> Iterator[TarEntry]:
     Raises `BadArchiveError`; extended headers have at most `header_limit` bytes.
     """
     extended = _Extended()
+    empty = True
     while block := _read_block(stream):
+        empty = False
         if block == _ZEROS:
             _check_trailer(stream)
             break
@@ -114,14 +120,15 @@ def read_tar(stream: BinaryIO, *, header_limit: int) -> Iterator[TarEntry]:
         extended = _Extended()
     if extended != _Extended():
         raise BadArchiveError("archive ends after an extended header")
+    if empty:
+        raise BadArchiveError("nothing is in it")
 
 
 def _entry(stream: BinaryIO, block: bytes, kind: bytes, size: int, extended: _Extended) -> Iterator[TarEntry]:
     name = extended.name if extended.name is not None else _header_name(block)
-    if kind == b"V":  # the label of a tape
-        _skip(stream, size)
+    if kind == b"V" and not size:  # the label of a tape
         return
-    if extended.size is not None and extended.size != size and extended.size < _LARGE:
+    if extended.size not in {None, size} and not (extended.size >= _LARGE and size in _NO_SIZES):
         raise BadArchiveError(f"'{_show(name)}' has two sizes: {size} and {extended.size}")
     size = extended.size if extended.size is not None else size
     what = _kind(kind, name, size)
@@ -142,10 +149,10 @@ def _kind(kind: bytes, name: bytes, size: int) -> Kind:
         if size:
             raise BadArchiveError(f"directory '{_show(name)}' has content")
         return Kind.DIRECTORY
-    if kind == b"1":
-        return Kind.HARD_LINK  # some programs tell a size, but no content follows
-    if kind == b"2":
-        return Kind.SYMLINK
+    if kind in b"12":
+        if size:  # some programs would pass over as many bytes
+            raise BadArchiveError(f"link '{_show(name)}' has content")
+        return Kind.HARD_LINK if kind == b"1" else Kind.SYMLINK
     if kind in b"346":
         raise BadArchiveError(f"'{_show(name)}' is a device or a pipe")
     if kind == b"S":
@@ -180,6 +187,8 @@ def _read_extended(stream: BinaryIO, kind: bytes, size: int, limit: int, extende
 def _take_pax(records: dict[bytes, bytes], extended: _Extended) -> None:
     if any(key.startswith(b"GNU.sparse") for key in records):
         raise BadArchiveError("archive has a sparse file, which is not read", hint="pack it without --sparse")
+    if records.get(b"path", b"x") == b"" or records.get(b"linkpath", b"x") == b"":
+        raise BadArchiveError("an extended header takes a name away")
     if b"path" in records:
         extended.set_name(records[b"path"])
     if b"linkpath" in records:
@@ -210,9 +219,11 @@ def _pax_records(data: bytes) -> dict[bytes, bytes]:
 
 
 def _header_name(block: bytes) -> bytes:
-    name = _text(block[:100])
-    if block[257:263] == b"ustar\0" and (prefix := _text(block[345:500])):
+    name, magic, prefix = _text(block[:100]), block[257:265], _text(block[345:500])
+    if magic == b"ustar\x0000" and prefix:
         return prefix + b"/" + name
+    if magic not in {b"ustar\x0000", b"ustar  \0"} and magic.startswith(b"ustar") and prefix:
+        raise BadArchiveError(f"'{_show(name)}' is of a kind of archive that is not known")
     return name
 
 
@@ -222,7 +233,7 @@ def _number(field: bytes) -> int:
         if field[0] & 0x40:
             raise BadArchiveError("a header has a negative number")
         return int.from_bytes(bytes((field[0] & 0x3F,)) + field[1:], "big")
-    digits = field.split(b"\0", 1)[0].strip(b" ")
+    digits = field.rstrip(b"\0 ").lstrip(b" ")
     if digits.strip(b"01234567"):
         raise BadArchiveError(f"a header has a number that is none: '{_show(field)}'")
     return int(digits or b"0", 8)

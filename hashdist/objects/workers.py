@@ -13,7 +13,7 @@ import signal
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from hashdist.errors import HashdistError
 
@@ -27,6 +27,8 @@ Result = TypeVar("Result")
 _MOST = 4
 #: Batches that a process has at a time, so that it need not wait for the next.
 _AHEAD = 2
+#: Bytes of a batch that a pipe surely has room for.
+_FITS = 32 << 10
 
 
 class WorkerDiedError(HashdistError):
@@ -45,10 +47,15 @@ class _Worker:
 class Workers(Generic[Batch, Result]):
     """Processes that call `work` on batches; results come back in whatever order they are done."""
 
-    def __init__(self, work: Callable[[Batch], Result], *, ahead: int = _AHEAD) -> None:
+    def __init__(self, work: Callable[[Batch], Result]) -> None:
         self._work = work
-        self._ahead = ahead
-        self._workers = [self._start() for _ in range(_spare_cores())]
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(_spare_cores()):
+                self._start()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
 
     def __enter__(self) -> Workers[Batch, Result]:
         """Begin."""
@@ -58,20 +65,24 @@ class Workers(Generic[Batch, Result]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End all processes; after an error at once."""
-        for worker in self._workers:
+        workers, self._workers = self._workers, []
+        for worker in workers:
             worker.pipe.close()
             if error is not None:
                 os.kill(worker.pid, signal.SIGKILL)
+        for worker in workers:
             os.waitpid(worker.pid, 0)
-        self._workers = []
 
     def give(self, batch: Batch) -> bool:
         """Hand a batch to a process that has room for it; False if none has."""
         free = min(self._workers, key=lambda worker: worker.outstanding, default=None)
-        if free is None or free.outstanding >= self._ahead:
+        if free is None or free.outstanding >= _AHEAD:
             return False
+        data = pickle.dumps(batch)
+        if free.outstanding and len(data) > _FITS:
+            return False  # while it waits for us to take its result, we would wait for it to take this
         try:
-            free.pipe.send(batch)
+            free.pipe.send_bytes(data)
         except OSError as error:
             raise WorkerDiedError("a process of ours was killed", hint="is there memory left?") from error
         free.outstanding += 1
@@ -99,16 +110,20 @@ class Workers(Generic[Batch, Result]):
             raise result
         return result  # type: ignore[no-any-return]
 
-    def _start(self) -> _Worker:
+    def _start(self) -> None:
         from multiprocessing.connection import Pipe  # noqa: PLC0415 - see above
 
         ours, theirs = Pipe()
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            _serve(theirs, self._work)
+        # a signal in the child must not find the caller's code to unwind
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _serve(theirs, self._work, [ours, *(worker.pipe for worker in self._workers)], before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        return _Worker(pid, ours)
+        self._workers.append(_Worker(pid, ours))
 
 
 def _spare_cores() -> int:
@@ -117,20 +132,25 @@ def _spare_cores() -> int:
     return min(_MOST, len(os.sched_getaffinity(0))) - 1
 
 
-def _serve(pipe: Connection, work: Callable[[Batch], Result]) -> None:
+def _serve(
+    pipe: Connection, work: Callable[[Batch], Result], others: list[Connection], mask: set[int | signal.Signals]
+) -> NoReturn:
     """Work until the other end is closed; never returns, and leaves alone what the parent must clean up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it goes to the whole group, and the parent ends us
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
     try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it goes to the whole group, and the parent ends us
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for other in others:  # or those would never see the end of theirs
+            other.close()
         while True:
             batch = pipe.recv()
             try:
                 pipe.send((True, work(batch)))
             except Exception as error:  # noqa: BLE001 - it is raised again in the parent
                 pipe.send((False, _portable(error)))
-    except BaseException:  # noqa: BLE001 - the parent has gone, or ended
-        os._exit(0)
+    finally:
+        os._exit(0)  # also when the parent has gone, or ended
 
 
 def _portable(error: Exception) -> Exception:

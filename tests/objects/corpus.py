@@ -133,6 +133,10 @@ def zip_with(local=None, central=None, *, name=b"file", data=b"data"):
     return body + bytes(table) + name + end
 
 
+def flipped(data, place):
+    return data[:place] + bytes((data[place] ^ 1,)) + data[place + 1 :]
+
+
 def quine_zip():
     """Two directory entries for one and the same file: overlapping, as bombs have it."""
     one = zip_with(name=b"a")
@@ -185,8 +189,8 @@ def corpus():
         "dot-dot-directory": (entry(b"../", kind=b"5"), "leads out"),
         "dot-dot-at-end": (entry(b"a/..", b"x"), "leads out"),
         "dots": (entry(b"./a/./b", b"x"), {b"a/b": b"x"}),
-        "no-name": (entry(b"", b"x"), "no name"),
-        "only-dot-file": (entry(b".", b"x"), "no name"),
+        "no-name": (entry(b"", b"x"), "has no name"),
+        "only-dot-file": (entry(b".", b"x"), "has no name"),
         "name-with-newline": (entry(b"a\nb", b"x"), {b"a\nb": b"x"}),
         "name-with-escape": (entry(b"\x1b]0;evil\x07", b"x"), {b"\x1b]0;evil\x07": b"x"}),
         "name-with-backslash": (entry(b"a\\b", b"x"), {b"a\\b": b"x"}),
@@ -219,7 +223,7 @@ def corpus():
         "link-without-target": (entry(b"l", kind=b"2"), "no link can have"),
         "link-long-by-gnu": (gnu(b"t" * 300, b"K") + entry(b"l", kind=b"2"), {b"l": ("link", b"t" * 300)}),
         "hard-link": (one + entry(b"two", kind=b"1", target=b"file"), {**ok, b"two": b"x"}),
-        "hard-link-with-size": (one + entry(b"two", kind=b"1", target=b"file", size=1), {**ok, b"two": b"x"}),
+        "hard-link-with-size": (one + entry(b"two", kind=b"1", target=b"file", size=1), "has content"),
         "hard-link-outside": (entry(b"two", kind=b"1", target=b"/etc/passwd"), "absolute name"),
         "hard-link-to-nothing": (
             entry(b"two", kind=b"1", target=b"later") + entry(b"later", b"x"),
@@ -242,6 +246,13 @@ def corpus():
         "sparse-pax": (pax({b"GNU.sparse.major": b"1"}) + one, "sparse"),
         "unknown-kind": (entry(b"x", kind=b"Z"), "not known"),
         "multi-volume": (entry(b"x", kind=b"M"), "not known"),
+        "link-with-size": (entry(b"l", kind=b"2", target=b"t", size=512) + one, "has content"),
+        "volume-label-with-content": (entry(b"label", b"x", kind=b"V") + one, "not known"),
+        "number-after-nul": (header(sizefield=b"\0" + b"0000002000\0"), "a number that is none"),
+        "pax-empty-path": (pax({b"path": b""}) + one, "takes a name away"),
+        "file-called-dot": (entry(b"x/.", b"x"), "has no name"),
+        "unknown-magic-with-prefix": (entry(b"x", b"x", magic=b"ustar 00", prefix=b"p"), "not known"),
+        "pax-size-huge-and-smuggled": (pax({b"size": b"%d" % (9 << 30)}) + entry(data=b"x" * 10), "two sizes"),
         "volume-label": (entry(b"label", kind=b"V") + one, ok),
         "contiguous": (entry(b"file", b"x", kind=b"7"), ok),
         "v7": (entry(b"file", b"x", kind=b"\0", magic=b"\0" * 8), ok),
@@ -306,6 +317,21 @@ def corpus():
         "two-streams.tar.xz": (lzma.compress(whole[:700]) + lzma.compress(whole[700:]), ok),
         "two-streams.tar.bz2": (bz2.compress(whole[:700]) + bz2.compress(whole[700:]), ok),
         "two-frames.tar.zst": (zstandard.compress(whole[:700]) + zstandard.compress(whole[700:]), ok),
+        "truncated.tar.zst": (
+            zstandard.compress(os.urandom(1000) + whole)[:-100],
+            "ends in the middle|not an archive|wrong checksum",
+        ),
+        "truncated-frame.tar.zst": (
+            zstandard.compress(whole[:1024]) + zstandard.compress(whole)[:-3],
+            "ends in the middle",
+        ),
+        "rubbish-behind.tar.zst": (zstandard.compress(whole) + b"rubbish!", "behind its end"),
+        "skippable-first.tar.zst": (struct.pack("<II", 0x184D2A50, 4) + b"skip" + zstandard.compress(whole), ok),
+        "broken-second.tar.bz2": (bz2.compress(whole[:1024]) + flipped(bz2.compress(whole[1024:]), 20), "broken"),
+        "rubbish-behind.tar.bz2": (bz2.compress(whole) + b"rubbish", "broken"),
+        "zeros-between.tar.xz": (lzma.compress(whole[:1024]) + b"\0" * (1 << 20) + lzma.compress(whole[1024:]), ok),
+        "odd-padding.tar.xz": (lzma.compress(whole) + b"\0" * 3, "odd length"),
+        "empty.tar.gz": (gzip.compress(b""), "nothing is in it"),
         "large-dictionary.tar.xz": (xz_with_large_dictionary(), "limit: memory"),
         "large-window.tar.zst": (zst_with_large_window(), "limit: memory"),
         "bomb.tar.gz": (bomb(lambda data: gzip.compress(data, 9), 300 << 20), "limit: ratio"),
@@ -328,7 +354,7 @@ def corpus():
         "nul-in-name": (zip_with(name=b"a\0b"), "not a file name|two things"),
         "duplicate-that-differs": (quine_zip()[:0] + _duplicate_zip(b"x", b"y"), "two entries"),
         "duplicate-that-is-the-same": (_duplicate_zip(b"x", b"x"), {b"a": b"x"}),
-        "overlapping": (quine_zip(), "in one another|two things"),
+        "overlapping": (quine_zip(), "belong to no file"),
         "local-name-differs": (patched(zip_with(), b"file", b"evil"), "two things"),
         "local-size-differs": (zip_with(local=[(22, b"\3\0\0\0")]), "two things"),
         "local-packed-size-differs": (zip_with(local=[(18, b"\3\0\0\0")]), "two things"),
@@ -337,7 +363,7 @@ def corpus():
         "encrypted": (zip_with(local=[(6, b"\1\0")], central=[(8, b"\1\0")]), "encrypted"),
         "unknown-method": (zip_with(local=[(8, b"\x63\0")], central=[(10, b"\x63\0")]), "method"),
         "wrong-crc": (zip_with(local=[(14, b"\1\1\1\1")], central=[(16, b"\1\1\1\1")]), "broken"),
-        "offset-beyond": (zip_with(central=[(42, b"\xff\xff\0\0")]), "not where|broken"),
+        "offset-beyond": (zip_with(central=[(42, b"\xff\xff\0\0")]), "before 'file' that belong"),
         "before-the-first": (b"#!/bin/sh\n" + zip_with(), "not an archive|before its first"),
         "after-the-end": (zip_with() + b"more", "no directory at the end"),
         "two-ends": (zipped(("a", "x"), comment=b"PK\5\6" + b"\0" * 18), "two ends"),
@@ -352,7 +378,20 @@ def corpus():
         "empty": (zipped(), {}),
         "stored": (zipped(("a", "x"), method=zipfile.ZIP_STORED), {b"a": b"x"}),
         "bzip2": (zipped(("a", "x"), method=zipfile.ZIP_BZIP2), {b"a": b"x"}),
-        "lzma": (zipped(("a", "x"), method=zipfile.ZIP_LZMA), {b"a": b"x"}),
+        "lzma": (zipped(("a", "x"), method=zipfile.ZIP_LZMA), "method"),
+        "bzip2-bomb": (_lying_zip(zipfile.ZIP_BZIP2), "more content"),
+        "deflate-bomb": (_lying_zip(zipfile.ZIP_DEFLATED), "more content"),
+        "link-bomb": (_lying_zip(zipfile.ZIP_DEFLATED, mode=0o120777), "more content"),
+        "deflate-ends-early": (_lying_zip(zipfile.ZIP_DEFLATED, size=200 << 10), "less content"),
+        "bytes-after-deflate": (_tailed_zip(), "bytes after its content"),
+        "directory-with-data": (_tailed_zip(name=b"d/"), "bytes after its content|more content"),
+        "descriptor-lies": (
+            _lying_descriptor(),
+            "two things|belong to no file|not where",
+        ),
+        "zip64-offset-huge": (_zip64_end(1 << 63), "not there|before its first"),
+        "zip64-differs": (_zip64_end(None), "two things of its directory"),
+        "unicode-path-of-windows": (_unicode_path_zip(b"caf\x82", "caf\u00e9".encode()), {"caf\u00e9".encode(): b"x"}),
         "streamed": (_streamed_zip(), {b"a": b"x" * 1000, b"b": b"y"}),
         "unicode-path-differs": (_unicode_path_zip(), "second name"),
     }
@@ -408,10 +447,48 @@ def _streamed_zip():
     return pipe.data
 
 
-def _unicode_path_zip():
-    made = zipfile.ZipInfo("a")
-    made.extra = struct.pack("<HHBI", 0x7075, 5 + 4, 1, zlib.crc32(b"a")) + b"evil"
-    return zipped((made, "x"))
+def _unicode_path_zip(name=b"a", told=b"evil"):
+    made = zipfile.ZipInfo("n" * len(name))
+    made.extra = struct.pack("<HHBI", 0x7075, 5 + len(told), 1, zlib.crc32(name)) + told
+    return zipped((made, "x")).replace(b"n" * len(name), name)
+
+
+def _lying_zip(method, *, mode=0o100644, size=10):
+    """A file of 100 KiB that says it is shorter, or longer."""
+    true = struct.pack("<I", 100 << 10)
+    made = info("a", mode)
+    made.compress_type = method
+    return zipped((made, b"\0" * (100 << 10))).replace(true, struct.pack("<I", size))
+
+
+def _lying_descriptor():
+    data = bytearray(_streamed_zip())
+    data[data.index(b"PK\7\x08") + 4] ^= 1
+    return bytes(data)
+
+
+def _tailed_zip(name=b"a"):
+    """Compressed data that ends before it should: what is behind it some programs see."""
+    packer = zlib.compressobj(wbits=-15)
+    data = packer.compress(b"" if name.endswith(b"/") else b"good") + packer.flush()
+    packed = data + b"hidden"
+    content = b"" if name.endswith(b"/") else b"good"
+    made = zip_with(name=name, data=packed)
+    numbers = struct.pack("<III", zlib.crc32(packed), len(packed), len(packed))
+    made = made.replace(numbers, struct.pack("<III", zlib.crc32(content), len(packed), len(content)))
+    return made.replace(b"\x14\0\0\0\0\0", b"\x14\0\0\0\x08\0")
+
+
+def _zip64_end(offset):
+    """A second end, for large archives, that is elsewhere (`offset`) or tells another number of files (None)."""
+    made = zip_with()
+    body, end = made[:-22], made[-22:]
+    _, _, _, _, _, length, start, _ = struct.unpack("<4sHHHHIIH", end)
+    record = struct.pack(
+        "<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 1 if offset else 2, 1 if offset else 2, length, start
+    )
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, offset or len(body), 1)
+    return body + record + locator + end
 
 
 if __name__ == "__main__":

@@ -156,3 +156,27 @@ def test_damage_is_seen(store, many, tmp_path):
         file.write(bytes((byte[0] ^ 1,)))
     with pytest.raises(DamagedError):
         export_tree(store.objects, tree, str(tmp_path / "out"), mtime=1)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 4])
+def test_any_number_of_cores(store, many, tmp_path, cores):
+    """Whatever the number of processes, they all end; also with paths and results that fill every pipe."""
+    program = """
+        import os, sys
+        from hashdist import Store
+        from hashdist.objects import workers
+        from hashdist.objects.directory import import_directory
+        from hashdist.objects.exporting import export_tree
+        workers._spare_cores = lambda: int(sys.argv[4])
+        store = Store.open(sys.argv[1])
+        deep = os.path.join(sys.argv[2], *["d" * 200] * 15)
+        os.makedirs(deep)
+        for number in range(600):
+            with open(os.path.join(deep, f"{number}"), "wb") as file:
+                file.write(os.urandom(30_000))
+        tree = import_directory(store.objects, sys.argv[2])
+        export_tree(store.objects, tree, sys.argv[3], mtime=7)
+        print(tree)
+    """
+    done = run(program, store.path, many, tmp_path / "out", cores)
+    assert done.stdout.strip() == import_directory(store.objects, str(tmp_path / "out")), done.stderr

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from hashdist.errors import InvalidError
 from hashdist.objects.importing import Limits
@@ -90,7 +91,7 @@ def _read(path: str) -> dict[str, Any]:
 
 def _mirror(text: str) -> str:
     if "://" not in text:
-        return "file://" + os.path.abspath(os.path.expanduser(text))
+        return "file://" + quote(os.path.abspath(os.path.expanduser(text)))
     if fault := url_fault(text):
         raise InvalidError(f"mirror: {fault}")
     return text

@@ -299,7 +299,7 @@ class _Content(io.RawIOBase):
             if self._bunzip.eof:
                 return None
             data = self._bunzip.decompress(self._more() if self._bunzip.needs_input else b"", size)
-            if self._bunzip.needs_input and not (data or self._packed or self._bunzip.eof):  # type: ignore[redundant-expr]  # eof has moved
+            if self._bunzip.needs_input and not (data or self._packed or self._bunzip.eof):
                 raise self._broken("ends in the middle")
             return data
         return self._more(size) or None

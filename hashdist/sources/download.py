@@ -128,7 +128,8 @@ def _download_one(store: Store, url: str, sha256: str | None, network: Network, 
     folder = _folders(store, network)[0]
     # two files that are pinned differently never mix, whatever a server says of their versions
     key = f"{without_credentials(url)} {sha256 or ''}".strip()
-    place = os.path.join(folder, "partial")
+    # in a directory that several people share each has their own
+    place = os.path.join(folder, "partial" if folder == store.inside("downloads") else f"partial-{os.getuid()}")
     with partial_file(place, key, durable=store.durable, waiting=store.waiting) as partial:
         if sha256 is not None and (found := cached(store, sha256, network)) is not None:
             return Download(found, sha256, os.path.getsize(found), without_credentials(url))
@@ -164,7 +165,14 @@ def _take(partial: Partial, folder: str, url: str, sha256: str | None, judge: Ju
             partial.forget()
             raise error
     path = os.path.join(folder, found.sha256)
-    partial.publish(path)
+    try:
+        partial.publish(path)
+    except PermissionError:
+        # somebody else's, in a directory where that cannot be replaced
+        if file_sha256(path) != found.sha256:
+            raise
+        partial.forget()
+        partial.leave()
     sync_directory(folder)
     return Download(path, found.sha256, found.size, found.url, found.etag, found.modified)
 

@@ -93,7 +93,9 @@ def _git_files(path: str, env: Mapping[str, str]) -> list[bytes] | None:
     Submodules, and repositories inside that git does not track, are gone into in the same way.
     """
     clean = {name: value for name, value in env.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
-    git = ["git", "-c", "safe.directory=*", "-C", path]  # whose checkout it is does not matter for reading it
+    # whose checkout it is does not matter for reading it, as long as nothing that it sets is run
+    safe = ("safe.directory=*", "core.fsmonitor=false", "core.hooksPath=/dev/null", "core.untrackedCache=false")
+    git = ["git", *(word for setting in safe for word in ("-c", setting)), "-C", path]
     command = [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
     try:
         listed = process.run(command, env=clean)

@@ -312,7 +312,7 @@ def test_a_shared_cache(store, tmp_path):
     settings = {"downloads": str(shared)}
     with serving({"/x": DATA}) as (url, seen):
         download(store, [f"{url}/x"], sha256=SHA256, network=network(**settings))
-        assert sorted(os.listdir(shared)) == sorted([SHA256, "partial"])
+        assert sorted(os.listdir(shared)) == sorted([SHA256, f"partial-{os.getuid()}"])
         download(store, [f"{url}/x"], sha256=SHA256, network=network(**settings))
     assert len(seen) == 1
 

@@ -199,6 +199,20 @@ def test_find_by_the_beginning(store, folder):
         store.sources.find("0000")
 
 
+def test_a_checkout_that_would_run_something(store, tmp_path):
+    """Nothing that somebody's checkout sets as a hook of git is run when its files are listed."""
+    project = tmp_path / "project"
+    subprocess.run(["git", "init", "-q", project], check=True)
+    (project / "file").write_text("x")
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    for name in ("core.fsmonitor", "core.pager", "core.editor", "core.sshCommand", "diff.external"):
+        subprocess.run(["git", "-C", project, "config", name, str(hook)], check=True)
+    Fetcher(store, env=dict(os.environ)).pin(PathSource(str(project)))
+    assert not (tmp_path / "ran").exists()
+
+
 def test_swhid(store, folder):
     """The id of a source is the SWHID that Software Heritage's own program computes for the directory."""
     from_disk = pytest.importorskip("swh.model.from_disk")
@@ -262,11 +276,11 @@ def test_settings_in_a_file(hdist, tmp_path, store):
     (tmp_path / "x.tar.gz").write_bytes(archive(1, a="1"))
     sha256 = hashlib.sha256(archive(1, a="1")).hexdigest()
     hdist("source", "add", f"file://{tmp_path}/x.tar.gz")
-    hdist("source", "mirror", str(tmp_path / "mirror"))
+    hdist("source", "mirror", str(tmp_path / "mirror#%41"))
     (tmp_path / "x.tar.gz").unlink()
     settings = tmp_path / "home/.config/hashdist/config.toml"
     settings.parent.mkdir(parents=True)
-    settings.write_text(f'[sources]\nmirrors = ["{tmp_path}/mirror"]\nlimits = {{ size = "1G" }}\n')
+    settings.write_text(f'[sources]\nmirrors = ["{tmp_path}/mirror#%41"]\nlimits = {{ size = "1G" }}\n')
     init_store(str(tmp_path / "other"), durability="fast")
     command = [sys.executable, "-m", "hashdist.cli", "--store", str(tmp_path / "other"), "source", "add"]
     place = f"file://{tmp_path}/x.tar.gz"

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 #: A batch ends at this many files or bytes.
-_BATCH_FILES = 128
-_BATCH_BYTES = 4 << 20
+_BATCH_FILES = 64
+_BATCH_BYTES = 1 << 20
 #: Batches that are not worth a second process.
-_FIRST_BATCHES = 3
+_FIRST_BATCHES = 1
 #: Files beyond this are streamed, so that memory stays bounded.
 LARGE_FILE = 16 << 20
 

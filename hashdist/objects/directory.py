@@ -90,7 +90,9 @@ def import_remembering(
     (nanoseconds, see `statcache.now_ns`) from before this call; without it nothing is remembered.
     """
     root, used = os.fsencode(path), limits or Limits()
-    walk = _walk(root, now or 0) if names is None else _listed(root, names, now or 0)
+    if now is None and before is not None:
+        now = 0  # states are compared, though none is remembered
+    walk = _walk(root, now) if names is None else _listed(root, names, now)
     if before is not None:
         walk = _bounded(walk, used)
         if before.digest and before.digest == _digest(walk):
@@ -107,7 +109,7 @@ def _bounded(walk: Iterable[_Listed], limits: Limits) -> list[_Listed]:
     return list(itertools.islice(walk, limits.entries + 1))
 
 
-def _walk(root: bytes, now: int) -> Iterator[_Listed]:
+def _walk(root: bytes, now: int | None) -> Iterator[_Listed]:
     pending = [_Listed(b"")]
     device = os.stat(root).st_dev  # another's clock may be another
     while pending:
@@ -133,7 +135,7 @@ def _walk(root: bytes, now: int) -> Iterator[_Listed]:
         yield here
 
 
-def _listed(root: bytes, names: Iterable[bytes], now: int) -> list[_Listed]:
+def _listed(root: bytes, names: Iterable[bytes], now: int | None) -> list[_Listed]:
     """The same for given names."""
     top = _Listed(b"")
     folders: dict[bytes, _Listed] = {b"": top}
@@ -161,14 +163,14 @@ def _folder(folders: dict[bytes, _Listed], path: bytes) -> _Listed:
     return found
 
 
-def _file(name: bytes, path: bytes, status: os.stat_result, now: int, device: int) -> _File:
+def _file(name: bytes, path: bytes, status: os.stat_result, now: int | None, device: int) -> _File:
     return _File(
         name,
         path,
         status.st_size,
         status.st_mode,
-        statcache.state(status),
-        statcache.is_old(status, now) and status.st_dev == device,
+        statcache.state(status) if now is not None else b"",
+        now is not None and statcache.is_old(status, now) and status.st_dev == device,
     )
 
 

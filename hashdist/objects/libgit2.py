@@ -67,7 +67,8 @@ def snapshot(repository_path: str) -> Callable[[str], bool]:
     library = _library()
     objects = os.path.join(repository_path, "objects")
     packed, loose = library.OdbBackendPack(objects), library.OdbBackendLoose(objects, -1, False)  # noqa: FBT003
-    return lambda name: packed.exists(name) or loose.exists(name)
+    folders = frozenset(os.listdir(objects))  # a loose object lies in a directory by its first two digits
+    return lambda name: packed.exists(name) or (name[:2] in folders and loose.exists(name))
 
 
 def size(repository: pygit2.Repository, name: str) -> int:

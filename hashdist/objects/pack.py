@@ -6,6 +6,7 @@ with isal at its fastest level, which git reads like any zlib stream and its rep
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import hashlib
 import io
@@ -49,7 +50,7 @@ def pack_object(kind: str, data: bytes, known: Callable[[str], bool]) -> Packed:
     """Hash an object, and compress it unless it is `known`; spends its time outside Python's lock."""
     digest = hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
     digest.update(data)
-    id = ObjectId(digest.hexdigest())
+    id = ObjectId.trusted(digest.hexdigest())
     return Packed(id, b"" if known(id) else _header(kind, len(data)) + _compress(data))
 
 
@@ -188,8 +189,8 @@ def _index(entries: dict[str, tuple[int, int]], trailer: bytes) -> bytes:
     """The version 2 index of a pack: fan-out, names, checksums, offsets, and offsets beyond 2 GiB."""
     names = sorted(entries)
     counts = [0] * 256
-    for name in names:
-        counts[int(name[:2], 16)] += 1
+    for first, count in collections.Counter([name[:2] for name in names]).items():
+        counts[int(first, 16)] = count
     total, fanout = 0, []
     for count in counts:
         total += count

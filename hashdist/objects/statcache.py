@@ -142,14 +142,9 @@ class _Files(dict[bytes, "tuple[State, ObjectId]"]):
         while position < len(body):
             end = body.index(b"\0", position)
             start = end + 1 + _STATE.size
-            self[body[position:end]] = (body[end + 1 : start], _trusted(body[start : start + _ID].hex()))
+            self[body[position:end]] = (body[end + 1 : start], ObjectId.trusted(body[start : start + _ID].hex()))
             position = start + _ID
         return super().get(name)
 
 
 _NOTHING: Mapping[bytes, tuple[State, ObjectId]] = {}
-
-
-def _trusted(text: str) -> ObjectId:
-    """An id without a check of each letter: a checksum covers it."""
-    return str.__new__(ObjectId, text)

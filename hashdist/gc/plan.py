@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -21,6 +22,10 @@ from .marking import Alive, mark, members
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
+
+
+#: Seconds by which the clock of a file system may be behind.
+_CLOCKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +151,10 @@ def _plan_prefixes(store: Store, alive: Alive, found: GcPlan) -> None:
 
 def _plan_leftovers(store: Store, found: GcPlan, grace: int) -> None:
     working = {f"{spec.name}-{store.artifacts.hash_part(spec.artifact)}" for spec in _running(store)}
-    since = store.now() - grace
+    since = _since(store, grace)
     for folder, victims in (("builds", found.builds), ("downloads", found.downloads)):
         for entry in _entries(store.inside(folder)):
-            old = grace == 0 or _time(entry) < since
+            old = _time(entry) < (since if folder == "downloads" or grace else math.inf)
             if entry.name not in working and old and (folder, entry.name) != ("downloads", "partial"):
                 victims.append(_victim(entry.path))
     found.trash += [_victim(entry.path) for entry in os.scandir(store.inside("trash"))]
@@ -168,15 +173,15 @@ def _plan_sources(store: Store, alive: Alive, found: GcPlan, grace: int) -> None
     for entry in _entries(store.inside("unpacked")):
         if entry.name not in alive.sources:
             found.downloads.append(_victim(entry.path))
-    since = store.now() - grace
-    old = [entry for entry in _entries(store.inside("index", index.STATES)) if grace == 0 or _time(entry) < since]
+    since = _since(store, grace)
+    old = [entry for entry in _entries(store.inside("index", index.STATES)) if _time(entry) < since]
     found.answers += [entry.path for entry in old]
     for entry in _entries(store.inside("downloads", "partial")):
         path = entry.path.removesuffix(".json").removesuffix(".lock")
-        if (grace == 0 or _time(entry) < since) and not is_locked(f"{path}.lock"):
+        if _time(entry) < since and not is_locked(f"{path}.lock"):
             found.downloads.append(_victim(entry.path))
     for entry in _entries(store.inside("origins")):
-        if (grace == 0 or _time(entry) < since) and not is_locked(store.lock_path(f"origin-{entry.name}")):
+        if _time(entry) < since and not is_locked(store.lock_path(f"origin-{entry.name}")):
             found.downloads.append(_victim(entry.path))
 
 
@@ -186,6 +191,13 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
         return []
+
+
+def _since(store: Store, grace: int) -> float:
+    """What was touched before this may go: what running commands fetched they have not imported yet."""
+    began = running(store).since
+    limit = store.now() - grace if grace else math.inf
+    return min(limit, began - _CLOCKS) if began is not None else limit
 
 
 def _time(entry: os.DirEntry[str]) -> float:

@@ -163,16 +163,21 @@ def git_url_fault(url: str) -> str | None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        return f"'{url[:80]}' is not a URL: {error}"
+        return f"'{_shown(url)}' is not a URL: {error}"
     if parts.scheme not in GIT_SCHEMES:
-        return f"'{url[:80]}' is not of {', '.join(GIT_SCHEMES)}, or user@host:path"
+        return f"'{_shown(url)}' is not of {', '.join(GIT_SCHEMES)}, or user@host:path"
     if parts.scheme != "file" and (not parts.hostname or parts.hostname.startswith("-")):
-        return f"'{url[:80]}' names no host"
+        return f"'{_shown(url)}' names no host"
     if parts.password is not None or (parts.username is not None and parts.scheme in SCHEMES):
         return "holds a user name or password, which would be recorded: let a credential helper of git give it"
     if not parts.path.strip("/"):
-        return f"'{url[:80]}' names no repository"
+        return f"'{_shown(url)}' names no repository"
     return None
+
+
+def _shown(url: str) -> str:
+    """A URL for messages, without what may be a password."""
+    return re.sub(r"//[^/@]*@", "//…@", url)[:80]
 
 
 def url_fault(url: str) -> str | None:
@@ -180,11 +185,11 @@ def url_fault(url: str) -> str | None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        return f"'{url[:80]}' is not a URL: {error}"
+        return f"'{_shown(url)}' is not a URL: {error}"
     if parts.scheme not in SCHEMES:
-        return f"'{url[:80]}' is neither http, https nor file"
+        return f"'{_shown(url)}' is neither http, https nor file"
     if parts.scheme != "file" and not parts.hostname:
-        return f"'{url[:80]}' names no host"
+        return f"'{_shown(url)}' names no host"
     return None
 
 

@@ -62,6 +62,8 @@ class Download:
     """As the server sent it; None when it was here already."""
     modified: str | None = None
     """Likewise: ``Last-Modified``."""
+    fetched: bool = False
+    """Whether it came just now, and was not here already."""
 
 
 Judge = Callable[[Download], bool]
@@ -107,6 +109,8 @@ def cached(store: Store, sha256: str, network: Network) -> str | None:
         path = os.path.join(folder, sha256)
         if os.path.isfile(path):
             if file_sha256(path) == sha256:
+                with contextlib.suppress(OSError):
+                    os.utime(path)  # gc tells by it when it was last wanted
                 return path
             with contextlib.suppress(OSError):  # somebody else's: it is passed over
                 os.unlink(path)
@@ -130,7 +134,7 @@ def _download_one(store: Store, url: str, sha256: str | None, network: Network, 
     key = f"{without_credentials(url)} {sha256 or ''}".strip()
     # in a directory that several people share each has their own
     place = os.path.join(folder, "partial" if folder == store.inside("downloads") else f"partial-{os.getuid()}")
-    with partial_file(place, key, durable=store.durable, waiting=store.waiting) as partial:
+    with partial_file(place, key, durable=store.durable, waiting=store.waiting, give_up=network.check) as partial:
         if sha256 is not None and (found := cached(store, sha256, network)) is not None:
             return Download(found, sha256, os.path.getsize(found), without_credentials(url))
         if urlsplit(url).scheme == "file":
@@ -174,7 +178,7 @@ def _take(partial: Partial, folder: str, url: str, sha256: str | None, judge: Ju
         partial.forget()
         partial.leave()
     sync_directory(folder)
-    return Download(path, found.sha256, found.size, found.url, found.etag, found.modified)
+    return Download(path, found.sha256, found.size, found.url, found.etag, found.modified, fetched=True)
 
 
 def _mismatch(found: Download, wanted: str) -> HashMismatchError:

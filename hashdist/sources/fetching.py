@@ -91,6 +91,8 @@ class Archive:
     """Where it lies; its path is empty where the source is here already."""
     name: str
     """The last part of its declared URL."""
+    origin: str
+    """That URL, without credentials: where others can have it from."""
 
 
 Obtained: TypeAlias = "Archive | Revision | str"
@@ -201,13 +203,13 @@ class Fetcher:
                 raise _hash_required(declaration.url, "give the full commit id as rev")
             return Origins(self.store, self.env, network).fetch(declaration)
         urls, sha256 = self._places(declaration, request.target, network)
-        name = _file_name(urls[-1])
+        name, origin = _file_name(urls[-1]), without_credentials(urls[-1])
         if sha256 is None and self.settings.require_hash:
             raise _hash_required(urls[-1], "give its sha256")
         if sha256 is not None:
             answer = self._archive_answer(sha256, name)
             if answer is not None and SourceId(answer.tree) in self.store.sources:
-                return Archive(Download("", sha256, answer.size, without_credentials(urls[-1])), name)
+                return Archive(Download("", sha256, answer.size, without_credentials(urls[-1])), name, origin)
             urls = [*(archive_url(mirror, sha256) for mirror in self.settings.mirrors), *urls]
         expected = known.tree if known is not None and "subdir" not in known.declaration else None
 
@@ -217,7 +219,7 @@ class Fetcher:
         found = download(self.store, urls, sha256=sha256, network=network, judge=judge)
         if sha256 is None:
             self.progress.note(f"pinned {found.url} at sha256 {found.sha256}")
-        return Archive(found, name)
+        return Archive(found, name, origin)
 
     def _is_repacked(self, found: Download, name: str, sha256: str, expected: TreeId | None) -> bool:
         """Whether an archive with a wrong hash has the files that the right one had, and is to be taken."""
@@ -263,8 +265,11 @@ class Fetcher:
                 stripped=stripped,
                 subdir=declaration.subdir,
             )
-            kept = self._give_ref(tree, declaration, came_from)
-            return Pin(document, kept, file.url, file.sha256, file.size, stripped, etag=file.etag, date=self._date())
+            # of what was here already nobody was asked
+            kept = self._give_ref(tree, declaration, came_from if file.fetched else None)
+            return Pin(
+                document, kept, obtained.origin, file.sha256, file.size, stripped, etag=file.etag, date=self._date()
+            )
 
     def _keep_path(self, path: str, declaration: Declaration, document: dict[str, Any]) -> Pin:
         key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
@@ -304,7 +309,7 @@ class Fetcher:
     def _date(self) -> str:
         return dt.datetime.fromtimestamp(self.store.now(), dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def _give_ref(self, tree: TreeId, declaration: Declaration, came_from: Provenance) -> SourceId:
+    def _give_ref(self, tree: TreeId, declaration: Declaration, came_from: Provenance | None) -> SourceId:
         if declaration.subdir is not None:
             entry = self.store.objects.find(tree, declaration.subdir)
             if entry is None or entry.mode is not Mode.DIRECTORY:
@@ -352,7 +357,8 @@ class Fetcher:
                 continue
             with self.store.lock(shared=True, purpose="import"):
                 if self._has_tree(found, pin.tree):
-                    self.store.sources.keep(pin.tree, reason="source", came_from=Provenance("mirror", url))
+                    came_from = Provenance("mirror", without_credentials(url))
+                    self.store.sources.keep(pin.tree, reason="source", came_from=came_from)
                     return True
         return False
 
@@ -451,6 +457,10 @@ def declare(
 
     Raises `InvalidError`.
     """
+    if not thing or rev == "" or subdir == "":
+        raise InvalidError("an empty text names no source", hint="is a variable of a script not set?")
+    if sha256 is not None and ("://" not in thing or thing.startswith(("pypi:", "git+"))):
+        raise InvalidError(f"'{thing}' is not the URL of an archive, so that a sha256 cannot be checked", hint=_CHECKED)
     if thing.startswith("pypi:"):
         project, _, version = thing[5:].partition("==")
         if not version:
@@ -469,6 +479,9 @@ def declare(
     if "://" in thing:
         return parse({"url": thing, **_set(sha256=sha256, subdir=subdir)}, version="", wheel=False)
     return parse({"path": os.path.abspath(thing), **_set(subdir=subdir)}, version="", wheel=False)
+
+
+_CHECKED = "a git source is checked by its commit, a release by the hash that the index tells"
 
 
 def _set(**values: str | None) -> dict[str, str]:

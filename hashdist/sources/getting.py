@@ -47,9 +47,8 @@ def get_source(
     with staged_directory(place, mode=0o755) as staging:
         os.rmdir(staging)
         if link:
-            unpacked = _unpacked(store, id, progress)
             os.mkdir(staging, 0o755)
-            if _link(store, id, unpacked, staging):
+            if _link_all(store, id, staging, progress):
                 return
             shutil.rmtree(staging)
             progress.note(f"'{place}' cannot have hard links into the store: copied")
@@ -82,6 +81,8 @@ def get_archive(store: Store, id: SourceId, place: str, network: Network) -> str
 
 
 def _room(place: str) -> str:
+    if not place:
+        raise InvalidError("an empty text names no place", hint="is a variable of a script not set?")
     place = os.path.abspath(place)
     if os.path.lexists(place):
         raise ConflictError(f"there is a '{place}' already", hint="choose another name")
@@ -99,6 +100,17 @@ def _unpacked(store: Store, id: SourceId, progress: Progress) -> str:
             os.rmdir(staging)
             export_tree(store.objects, id, staging, mtime=_TIME, modes=_SEALED, progress=progress, label=id[:12])
     return path
+
+
+def _link_all(store: Store, id: SourceId, place: str, progress: Progress) -> bool:
+    """Fill `place` with links into the store; False where that cannot be."""
+    try:
+        unpacked = _unpacked(store, id, progress)
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise
+        return False
+    return _link(store, id, unpacked, place)
 
 
 def _link(store: Store, id: SourceId, unpacked: str, place: str) -> bool:

@@ -133,11 +133,12 @@ class Origins:
                     raise InvalidError(f"submodules of '{url}' are nested more than {_NESTING} deep")
                 wanted = _gitlink(objects, root, path)
                 if wanted is not None:
+                    _check_submodule(url, path, below)
                     self._bring(below, wanted, None)
                     pending.append((below, wanted, depth + 1))
 
     def _submodule_urls(self, url: str, objects: ObjectDatabase, root: ObjectId) -> dict[bytes, str]:
-        """Path to URL, as ``.gitmodules`` tells; raises `InvalidError` for URLs that must not be fetched from."""
+        """Path to URL, as ``.gitmodules`` tells, which may tell of submodules that are no more."""
         entries, _ = tree.decode_foreign(objects.raw_tree(root))
         told = next((entry for entry in entries if entry.name == b".gitmodules"), None)
         if told is None or told.mode not in {tree.Mode.FILE, tree.Mode.EXECUTABLE}:
@@ -155,11 +156,6 @@ class Origins:
         for (section, last), path in fields.items():
             if last == b"path" and section.startswith(b"submodule.") and (section, b"url") in fields:
                 below = resolve_url(url, fields[section, b"url"].decode(errors="surrogateescape"))
-                fault = git_url_fault(below)
-                if fault is None and urlsplit(below).scheme == "file" and urlsplit(url).scheme != "file":
-                    fault = f"'{below[:80]}' is a place of this machine"
-                if fault:
-                    raise InvalidError(f"submodule '{tree.show_name(path[:100])}' of '{url}': {fault}")
                 found[path.rstrip(b"/")] = below
         return found
 
@@ -192,12 +188,16 @@ class Origins:
         path = self._path(url)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         lock = self.store.lock_path(f"origin-{os.path.basename(path)}")
-        with locked(lock, purpose=f"git fetch of {url}", timeout=None, waiting=self.store.waiting):
+        with locked(
+            lock, purpose=f"git fetch of {url}", timeout=None, waiting=self.store.waiting, give_up=self.network.check
+        ):
             if self._has(path, commit):
                 os.utime(path)  # gc tells by it when it was last wanted
                 return
             with self.network.progress.task(_name(url), None, "step") as task:
                 self._fetch(path, url, commit, ref, task)
+            if os.path.isdir(path):
+                os.utime(path)
             if not self._has(path, commit):
                 raise NotFoundError(f"'{url}' has no commit {commit}", hint="was it pushed?")
 
@@ -272,17 +272,23 @@ class Origins:
 _GIT = (
     "git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
     "-c", "fetch.recurseSubmodules=false", "-c", "fetch.fsckObjects=false", "-c", "transfer.fsckObjects=false",
-    "-c", "fetch.writeCommitGraph=false", "-c", "protocol.version=2", "-c", "core.bigFileThreshold=16m",
+    "-c", "fetch.writeCommitGraph=false", "-c", "protocol.version=2",
+    "-c", "http.lowSpeedLimit=1024", "-c", "http.lowSpeedTime=30", "-c", "core.bigFileThreshold=16m",
 )  # fmt: skip
 
 
 def _env(env: Mapping[str, str], repository: str | None) -> dict[str, str]:
     """The user's environment, on a repository of ours, never asking for a password in the middle of things."""
-    clean = {name: value for name, value in env.items() if not name.startswith("GIT_") or name in _OF_USERS}
+    clean = {
+        name: value
+        for name, value in env.items()
+        if not name.startswith("GIT_") or name.startswith(_OF_USERS_TOO) or name in _OF_USERS
+    }
     clean |= {"LC_ALL": "C", "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file", "GIT_TERMINAL_PROMPT": "0"}
     return clean | ({"GIT_DIR": repository} if repository else {"GIT_DIR": "/dev/null"})
 
 
+_OF_USERS_TOO = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 _OF_USERS = frozenset(
     "GIT_SSH GIT_SSH_COMMAND GIT_SSH_VARIANT GIT_ASKPASS GIT_PROXY_COMMAND GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM "
     "GIT_CONFIG_NOSYSTEM GIT_CONFIG_COUNT GIT_SSL_CAINFO GIT_SSL_CAPATH GIT_SSL_CERT GIT_SSL_KEY GIT_SSL_NO_VERIFY "
@@ -308,6 +314,15 @@ def resolve_url(base: str, url: str) -> str:
             base = head
         else:
             return f"{base}/{url}".rstrip("/")
+
+
+def _check_submodule(url: str, path: bytes, below: str) -> None:
+    """Refuse a submodule from a place that must not be fetched from; raises `InvalidError`."""
+    fault = git_url_fault(below)
+    if fault is None and urlsplit(below).scheme == "file" and urlsplit(url).scheme != "file":
+        fault = f"'{below[:80]}' is a place of this machine"
+    if fault:
+        raise InvalidError(f"submodule '{tree.show_name(path[:100])}' of '{url}': {fault}")
 
 
 def _gitlink(objects: ObjectDatabase, root: ObjectId, path: bytes) -> CommitId | None:

@@ -62,10 +62,11 @@ class Mirrored:
 def write_mirror(store: Store, folder: str, sources: Iterable[SourceId], network: Network) -> Iterator[Mirrored]:
     """Bring a mirror up to date, a file at a time; what is there already stays."""
     readme = os.path.join(folder, "README")
-    if os.path.isdir(folder) and os.listdir(folder) and not os.path.exists(readme):
+    if os.path.lexists(folder) and not _is_mirror(folder, readme):
         raise ConflictError(f"'{folder}' is not empty and not a mirror", hint="choose another directory")
     os.makedirs(folder, exist_ok=True)
-    write_file(readme, _README.encode(), durable=False)
+    if not os.path.exists(readme):
+        write_file(readme, _README.encode(), durable=False)
     for id in sources:
         archives = [one for seen in store.sources.seen(id) if (one := seen.provenance.sha256)]
         path, sha256 = next(((at, one) for one in archives if (at := cached(store, one, network))), (None, ""))
@@ -88,6 +89,17 @@ def write_mirror(store: Store, folder: str, sources: Iterable[SourceId], network
                 os.unlink(temporary)
             raise
         yield Mirrored(id, place.lstrip("/"), new=True)
+
+
+def _is_mirror(folder: str, readme: str) -> bool:
+    """Whether a directory is empty, or was made by us."""
+    if not os.path.isdir(folder):
+        return False
+    try:
+        with open(readme, encoding="utf-8", errors="replace") as file:
+            return file.readline() == _README.splitlines(keepends=True)[0]
+    except OSError:
+        return not os.listdir(folder)
 
 
 def _write_tree(objects: ObjectDatabase, id: TreeId, path: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from hashdist.errors import HashdistError, NetworkError
 from hashdist.progress import SILENT, Progress
@@ -84,6 +85,11 @@ class Network:
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set when nobody waits any more."""
 
+    def check(self) -> None:
+        """Raise `CancelledError` when nobody waits any more."""
+        if self.cancelled.is_set():
+            raise CancelledError("cancelled")
+
 
 def read_url(url: str, network: Network, *, accept: str | None = None) -> tuple[bytes, str]:
     """The bytes behind a small URL and their content type.
@@ -109,6 +115,8 @@ def read_url(url: str, network: Network, *, accept: str | None = None) -> tuple[
 @contextlib.contextmanager
 def reading(path: str, url: str) -> Iterator[BinaryIO]:
     """The file that a ``file:`` URL leads to; raises `UrlNotFoundError`."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise NetworkError(f"'{url}' is not a file")
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -121,13 +129,14 @@ def reading(path: str, url: str) -> Iterator[BinaryIO]:
 
 def local_path(url: str) -> str:
     """The path that a ``file:`` URL means."""
-    return unquote(urlsplit(url).path)
+    return os.fsdecode(unquote_to_bytes(urlsplit(url).path))
 
 
 @contextlib.contextmanager
 def asking(url: str, network: Network, headers: Mapping[str, str]) -> Iterator[requests.Response]:
     """A good answer of a server (any 2xx, or 416), after a few tries."""
     import requests  # noqa: PLC0415 - takes 100 ms, and many commands fetch nothing
+    import urllib3  # noqa: PLC0415 - comes with it
 
     shown = without_credentials(url)
     if network.settings.offline:
@@ -152,7 +161,7 @@ def asking(url: str, network: Network, headers: Mapping[str, str]) -> Iterator[r
                     auth=authentication,
                     timeout=(_CONNECT_SECONDS, network.settings.patience),
                 )
-            except requests.RequestException as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
                 failure = NetworkError(
                     f"'{shown}' cannot be reached: {reason(error)}", hint="check the network and try again"
                 )
@@ -242,5 +251,13 @@ def _credentials(url: str, network: Network) -> tuple[str, str] | None:
 
 
 def reason(error: BaseException) -> str:
-    """A short line of an error of the web library, which nests and repeats itself."""
-    return str(error.args[0] if error.args else error).split("\n")[0][:200]
+    """What is at the bottom of an error of the web library: what is above repeats the URL, with its secrets."""
+    seen = {id(error)}
+    while True:
+        below = getattr(error, "reason", None) or next((one for one in error.args if isinstance(one, Exception)), None)
+        if not isinstance(below, Exception) or id(below) in seen:
+            break
+        seen.add(id(below))
+        error = below
+    words = str(error.args[-1] if error.args else error).split("\n")[0]
+    return re.sub(r"\S*(://|url: )\S*", "…", words)[:200]

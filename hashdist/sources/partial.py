@@ -22,6 +22,8 @@ from hashdist.fsutil.locks import locked
 
 #: Two versions of a file can have one ``Last-Modified`` if they were made within its resolution (RFC 9110, 8.8.2.2).
 _SURE_SECONDS = 60
+#: No file is as long as a number of so many digits.
+_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Version:
         validator = etag if etag and etag.startswith('"') else None
         if validator is None and modified is not None and _is_strong(modified, headers.get("Date")):
             validator = modified
-        return cls(validator, int(length) if length.isdecimal() else None, etag, modified)
+        return cls(validator, int(length) if length.isdecimal() and len(length) < _DIGITS else None, etag, modified)
 
 
 def _is_strong(modified: str, date: str | None) -> bool:
@@ -149,11 +151,16 @@ class Partial:
 
 
 @contextlib.contextmanager
-def partial_file(folder: str, key: str, *, durable: bool, waiting: Callable[[str], None] | None) -> Iterator[Partial]:
-    """The partial file for `key` in `folder`; waits while another process fetches the same."""
+def partial_file(
+    folder: str, key: str, *, durable: bool, waiting: Callable[[str], None] | None, give_up: Callable[[], None]
+) -> Iterator[Partial]:
+    """The partial file for `key` in `folder`; waits while another process fetches the same.
+
+    `give_up` is called between tries, and may raise.
+    """
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, hashlib.sha256(key.encode()).hexdigest()[:32])
-    with locked(f"{path}.lock", purpose=f"download of {key}", timeout=None, waiting=waiting):
+    with locked(f"{path}.lock", purpose=f"download of {key}", timeout=None, waiting=waiting, give_up=give_up):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with open(fd, "r+b", buffering=0) as file:
             partial = Partial(path, file, durable=durable)

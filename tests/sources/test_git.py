@@ -165,6 +165,20 @@ def test_hostile_submodules(fetcher, upstream, tmp_path, url, words):
         fetcher.pin(GitSource(upstream.url, "main"))
 
 
+def test_a_submodule_that_is_no_more(fetcher, upstream):
+    """What .gitmodules tells of a submodule that is not there is not looked at."""
+    upstream.write(".gitmodules", '[submodule "gone"]\n\tpath = gone\n\turl = https://me@example.invalid/x.git\n')
+    commit = upstream.commit()
+    assert fetcher.pin(GitSource(upstream.url, "main")).tree == upstream.git("rev-parse", f"{commit}^{{tree}}")
+
+
+def test_settings_of_git_in_the_environment(store, upstream):
+    """GIT_CONFIG_COUNT comes with its keys and values."""
+    env = {**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{upstream.url}.insteadOf",
+           "GIT_CONFIG_VALUE_0": "https://example.invalid/p"}  # fmt: skip
+    assert Fetcher(store, env=env).pin(GitSource("https://example.invalid/p", "v1")).commit
+
+
 def test_a_second_fetch_is_small(fetcher, store, upstream):
     """Only what is new comes over, and each origin has a repository of its own."""
     for number in range(50):

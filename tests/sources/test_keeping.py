@@ -213,6 +213,55 @@ def test_a_checkout_that_would_run_something(store, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_readme_makes_no_mirror(store, tmp_path):
+    """A project that has a README is not a mirror, and its README stays what it is."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/README").write_text("mine\n")
+    with pytest.raises(ConflictError, match="not a mirror"):
+        list(write_mirror(store, str(tmp_path / "project"), [], Fetcher(store).network()))
+    assert (tmp_path / "project/README").read_text() == "mine\n"
+
+
+def test_what_a_mirror_gave_others_can_have(store, tmp_path, clock):
+    """A pin names the origin, also when a mirror served it; what was here already adds no place that was not asked."""
+    place = tmp_path / "x.tar.gz"
+    place.write_bytes(archive(1, a="1"))
+    fetcher = Fetcher(store)
+    pin = fetcher.pin(UrlSource(f"file://{place}"))
+    list(write_mirror(store, str(tmp_path / "mirror"), [pin.tree], fetcher.network()))
+    init_store(str(tmp_path / "other"), durability="fast")
+    other = Store.open(str(tmp_path / "other"), clock=clock, search_path=os.environ["PATH"])
+    served = Fetcher(other, settings=quick(mirrors=(f"file://{tmp_path}/mirror",)))
+    again = served.pin(UrlSource(f"file://{place}", sha256=pin.sha256))
+    assert again.url == f"file://{place}"
+    Fetcher(other).pin(UrlSource("https://example.invalid/x.tar.gz", sha256=pin.sha256))
+    assert ["mirror" in one.provenance.url for one in other.sources.seen(pin.tree)] == [True]
+
+
+def test_odd_words(hdist, write, tmp_path):
+    """Empty words, hashes that cannot be checked and URLs that are none are refused, and no password is repeated."""
+    write("d/file", "x")
+    assert "names no source" in hdist("source", "add", "", expect=1).stderr
+    assert "cannot be checked" in hdist("source", "add", "d", "--sha256", "0" * 64, expect=1).stderr
+    assert (
+        "names no place"
+        in hdist("source", "get", hdist("source", "add", "d").stdout.strip(), "--to", "", expect=1).stderr
+    )
+    hdist("source", "mirror", "", expect=2)
+    for url in (
+        "http://127.0.0.1:1/x?token=SECRET",
+        "http://[::1/x",
+        "http://a..b/x",
+        "ftp://me:SECRET@h/x",
+        "http://h:99999/",
+    ):
+        done = hdist("source", "add", url, expect=1 if url[:3] == "ftp" or "[" in url else 7)
+        assert "SECRET" not in done.stderr
+        assert "should not have happened" not in done.stderr
+    os.mkfifo(tmp_path / "work/fifo")
+    assert "is not a file" in hdist("source", "add", f"file://{tmp_path}/work/fifo", expect=7).stderr
+
+
 def test_swhid(store, folder):
     """The id of a source is the SWHID that Software Heritage's own program computes for the directory."""
     from_disk = pytest.importorskip("swh.model.from_disk")

@@ -152,6 +152,8 @@ def mirror(app: App, folder: str, revisions: tuple[str, ...]) -> None:
 
     Serve DIR with any web server or from a shared directory, and name it in HDIST_MIRRORS or with --mirror.
     """
+    if not folder:
+        raise UsageError("an empty text names no directory")
     wanted = sources_of(app.session, revisions) if revisions else app.store.sources.all()
     made = []
     with in_use(app.store), app.progress.task("mirror", len(wanted), "source") as task:

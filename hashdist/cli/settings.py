@@ -48,8 +48,8 @@ def fetch_settings(env: Mapping[str, str], options: FetchOptions) -> FetchSettin
     downloads = env.get("HDIST_DOWNLOADS") or table.get("downloads")
     return FetchSettings(
         offline=options.offline,
-        require_hash=options.require_hash or _is_true(env, "HDIST_REQUIRE_HASH") or table.get("require-hash", False),
-        accept_repacked=options.accept_repacked or _is_true(env, "HDIST_ACCEPT_REPACKED"),
+        require_hash=options.require_hash or _flag(env, "HDIST_REQUIRE_HASH", default=table.get("require-hash", False)),
+        accept_repacked=options.accept_repacked or _flag(env, "HDIST_ACCEPT_REPACKED", default=False),
         mirrors=tuple(_mirror(mirror) for mirror in mirrors),
         downloads=os.path.abspath(os.path.expanduser(downloads)) if downloads else None,
         limits=Limits.parse(limits),
@@ -97,12 +97,12 @@ def _mirror(text: str) -> str:
     return text
 
 
-def _is_true(env: Mapping[str, str], name: str) -> bool:
-    return env.get(name, "").lower() in _TRUE
+def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    return env[name].lower() in _TRUE if env.get(name) else default
 
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, "")
-    if text and not text.isdecimal():
+    if text and not (text.isdecimal() and len(text) < 10):  # noqa: PLR2004 - more than anybody means
         raise InvalidError(f"{name}: '{text}' is not a number")
     return int(text) if text else default

@@ -334,6 +334,10 @@ def test_settings_in_a_file(hdist, tmp_path, store):
     command = [sys.executable, "-m", "hashdist.cli", "--store", str(tmp_path / "other"), "source", "add"]
     place = f"file://{tmp_path}/x.tar.gz"
     subprocess.run([*command, place, "--sha256", sha256], check=True, capture_output=True)
+    settings.write_text("[sources]\nrequire-hash = true\n")
+    assert subprocess.run([*command, f"file://{settings}"], check=False, capture_output=True).returncode == 1
+    relaxed = {**os.environ, "HDIST_REQUIRE_HASH": "0"}
+    subprocess.run([*command, f"file://{settings}"], check=True, capture_output=True, env=relaxed)
     settings.write_text("[sources]\nmirors = []\n")
     done = subprocess.run([*command, place], check=False, capture_output=True, text=True)
     assert done.returncode == 1

@@ -227,10 +227,3 @@ def human_size(size: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:.1f} TiB"
-
-
-def time_text(seconds: int) -> str:
-    """RFC 3339, UTC."""
-    import datetime as dt  # noqa: PLC0415 - beside its only use
-
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 
 from hashdist.errors import BusyError
 
+from .clock import time_text
+
 #: Seconds between two tries for a lock that somebody else holds.
 _POLL = 0.02
 #: Seconds that nobody needs to be told of.
@@ -102,8 +104,7 @@ def _try(fd: int, kind: int, path: str) -> bool:
 
 
 def _write_holder(fd: int, purpose: str) -> None:
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    words = f"{purpose} (host {os.uname().nodename}, pid {os.getpid()}, since {since})"
+    words = f"{purpose} (host {os.uname().nodename}, pid {os.getpid()}, since {time_text(time.time())})"
     # always as long as the longest, so that one write replaces what was there
     os.pwrite(fd, words.encode(errors="replace")[:_HOLDER].ljust(_HOLDER), 0)
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import click
 
-from hashdist.cli.app import App, command as make, human_size, time_text
+from hashdist.cli.app import App, command as make, human_size
 from hashdist.errors import ConflictError
+from hashdist.fsutil.clock import time_text
 from hashdist.objects import manifest
 from hashdist.objects.artifact_id import ArtifactId
 from hashdist.objects.record import read_record

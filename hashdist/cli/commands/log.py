@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import click
 
-from hashdist.cli.app import App, command as make, time_text
+from hashdist.cli.app import App, command as make
+from hashdist.fsutil.clock import time_text
 from hashdist.workflow.history import touching, walk
 from hashdist.workflow.profile import find
 

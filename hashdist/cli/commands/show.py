@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import click
 
-from hashdist.cli.app import App, command as make, time_text
+from hashdist.cli.app import App, command as make
 from hashdist.cli.changes import change_lines, changes_json
 from hashdist.errors import NotFoundError
+from hashdist.fsutil.clock import time_text
 from hashdist.objects.ids import CommitId
 from hashdist.refs.edges import EdgeReader
 from hashdist.workflow.comparing import compare

@@ -8,14 +8,16 @@ from typing import Any
 
 import click
 
-from hashdist.cli.app import App, command as make, human_size, time_text
+from hashdist.cli.app import App, command as make, human_size
 from hashdist.errors import HashdistError, UsageError
+from hashdist.fsutil.clock import time_text
 from hashdist.objects.measuring import measure
-from hashdist.sources.fetching import Request, declare
 from hashdist.sources.getting import get_archive, get_source
 from hashdist.sources.mirror import write_mirror
 from hashdist.sources.pin import Pin
 from hashdist.sources.pypi import parse_python
+from hashdist.sources.request import Request
+from hashdist.sources.typed import declare
 from hashdist.store.provenance import Seen
 from hashdist.store.roots import in_use
 from hashdist.store.sources import SWHID

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -67,22 +68,17 @@ def run(
     more than `timeout` seconds.
     """
     try:
-        done = subprocess.run(
-            list(arguments),
-            env=dict(env),
-            input=stdin,
-            cwd=cwd,
-            timeout=timeout,
-            pass_fds=pass_fds,
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise ProgramMissingError(
-            f"no program '{arguments[0]}'", hint=f"install '{arguments[0]}' with your system's package manager"
-        ) from error
-    except PermissionError as error:
-        raise ProgramMissingError(f"'{arguments[0]}' cannot be executed: {error.strerror}") from error
+        with _missing(arguments):
+            done = subprocess.run(
+                list(arguments),
+                env=dict(env),
+                input=stdin,
+                cwd=cwd,
+                timeout=timeout,
+                pass_fds=pass_fds,
+                capture_output=True,
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         raise ProgramTimeoutError(arguments, -1, f"no answer within {timeout} seconds") from error
     if done.returncode != 0:
@@ -90,54 +86,59 @@ def run(
     return done.stdout
 
 
-def stream(arguments: Sequence[str], *, env: Mapping[str, str]) -> Iterator[bytes]:
-    """Run a program and give its standard output piece by piece; raises as `run` does, at the end."""
-    try:
+@contextlib.contextmanager
+def _started(
+    arguments: Sequence[str], *, env: Mapping[str, str], stdout: int, told: list[str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program at work; killed when the block raises. At the end its status must be zero, or `told` is its words."""
+    with _missing(arguments):
         program = subprocess.Popen(
-            list(arguments), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            list(arguments), env=dict(env), stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE
         )
-    except FileNotFoundError as error:
-        raise ProgramMissingError(
-            f"no program '{arguments[0]}'", hint=f"install '{arguments[0]}' with your system's package manager"
-        ) from error
     with program:
-        assert program.stdout is not None, "it is a pipe"
-        assert program.stderr is not None, "it is a pipe"
         try:
-            while chunk := program.stdout.read(_CHUNK):
-                yield chunk
-            said = program.stderr.read()
+            yield program
         except BaseException:
             program.kill()
             raise
     if program.returncode != 0:
-        raise ProgramFailedError(arguments, program.returncode, said.decode(errors="replace"))
+        raise ProgramFailedError(arguments, program.returncode, "\n".join(told))
+
+
+@contextlib.contextmanager
+def _missing(arguments: Sequence[str]) -> Iterator[None]:
+    """Tell of a program that is not there, or cannot be executed."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ProgramMissingError(
+            f"no program '{arguments[0]}'", hint=f"install '{arguments[0]}' with your system's package manager"
+        ) from error
+    except PermissionError as error:
+        raise ProgramMissingError(f"'{arguments[0]}' cannot be executed: {error.strerror}") from error
+
+
+def stream(arguments: Sequence[str], *, env: Mapping[str, str]) -> Iterator[bytes]:
+    """Run a program and give its standard output piece by piece; raises as `run` does, at the end."""
+    said: list[str] = []
+    with _started(arguments, env=env, stdout=subprocess.PIPE, told=said) as program:
+        assert program.stdout is not None, "it is a pipe"
+        assert program.stderr is not None, "it is a pipe"
+        while chunk := program.stdout.read(_CHUNK):
+            yield chunk
+        said.append(program.stderr.read().decode(errors="replace"))
 
 
 def listen(arguments: Sequence[str], *, env: Mapping[str, str], told: Callable[[str], None]) -> None:
     """Run a program that tells on its standard error how far it is; `told` gets each line. Raises as `run` does."""
-    try:
-        program = subprocess.Popen(
-            list(arguments), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-    except FileNotFoundError as error:
-        raise ProgramMissingError(
-            f"no program '{arguments[0]}'", hint=f"install '{arguments[0]}' with your system's package manager"
-        ) from error
     said: list[str] = []
-    with program:
+    with _started(arguments, env=env, stdout=subprocess.DEVNULL, told=said) as program:
         assert program.stderr is not None, "it is a pipe"
-        try:
-            rest = b""
-            while chunk := program.stderr.read1(4096):  # type: ignore[attr-defined]
-                *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
-                for line in lines:
-                    text = line.decode(errors="replace").strip()
-                    said = [*said[-20:], text] if text else said
-                    told(text)
-            said.append(rest.decode(errors="replace"))
-        except BaseException:
-            program.kill()
-            raise
-    if program.returncode != 0:
-        raise ProgramFailedError(arguments, program.returncode, "\n".join(said))
+        rest = b""
+        while chunk := program.stderr.read1(4096):  # type: ignore[attr-defined]
+            *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+            for line in lines:
+                text = line.decode(errors="replace").strip()
+                said[:] = [*said[-20:], text] if text else said
+                told(text)
+        said.append(rest.decode(errors="replace"))

@@ -11,16 +11,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
-from hashdist import process
 from hashdist.errors import InvalidError, NetworkError, NotFoundError
 from hashdist.fsutil.locks import locked
+from hashdist.fsutil.removal import remove_tree
 from hashdist.objects import libgit2, tree
 from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import HEX_DIGITS, CommitId, ObjectId, TreeId, is_hex
@@ -28,8 +25,10 @@ from hashdist.objects.importing import Importer
 from hashdist.objects.packing import LARGE_FILE
 from hashdist.process import ProgramFailedError
 
-from .declaration import GitSource, git_url_fault
-from .network import Network, OfflineError, UrlNotFoundError
+from .declaration import GitSource
+from .git_remote import GitProgram
+from .network import Network, UrlNotFoundError
+from .submodules import check_submodule, gitlink, submodule_urls
 
 if TYPE_CHECKING:
     from hashdist.progress import Task
@@ -40,7 +39,6 @@ _KEPT = "refs/kept/"
 _NESTING = 32
 _LFS = b"version https://git-lfs.github.com/spec/v1\n"
 _LFS_SIZE = 1024
-_NOT_FOUND = re.compile(r"not found|does not exist|does not appear to be a git repository|No such file", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +72,10 @@ class Origins:
     network: Network
     """Offline or not; progress."""
 
+    @property
+    def _program(self) -> GitProgram:
+        return GitProgram(self.env, self.network)
+
     def fetch(self, source: GitSource) -> Revision:
         """Find out what the revision is, and bring its commit, with all submodules.
 
@@ -101,7 +103,7 @@ class Origins:
         """Add the files of a commit below `at`; the number of git-lfs pointers among them."""
         objects = ObjectDatabase(self._path(url), search_path=self.store.search_path)
         root = objects.commit(commit).tree
-        urls = self._submodule_urls(url, objects, root) if submodules else {}
+        urls = submodule_urls(self._program, url, objects, root) if submodules else {}
         pending: list[tuple[list[bytes], ObjectId]] = [(at, root)]
         lfs = 0
         while pending:
@@ -128,36 +130,14 @@ class Origins:
             url, commit, depth = pending.pop()
             objects = ObjectDatabase(self._path(url), search_path=self.store.search_path)
             root = objects.commit(commit).tree
-            for path, below in self._submodule_urls(url, objects, root).items():
+            for path, below in submodule_urls(self._program, url, objects, root).items():
                 if depth >= _NESTING:
                     raise InvalidError(f"submodules of '{url}' are nested more than {_NESTING} deep")
-                wanted = _gitlink(objects, root, path)
+                wanted = gitlink(objects, root, path)
                 if wanted is not None:
-                    _check_submodule(url, path, below)
+                    check_submodule(url, path, below)
                     self._bring(below, wanted, None)
                     pending.append((below, wanted, depth + 1))
-
-    def _submodule_urls(self, url: str, objects: ObjectDatabase, root: ObjectId) -> dict[bytes, str]:
-        """Path to URL, as ``.gitmodules`` tells, which may tell of submodules that are no more."""
-        entries, _ = tree.decode_foreign(objects.raw_tree(root))
-        told = next((entry for entry in entries if entry.name == b".gitmodules"), None)
-        if told is None or told.mode not in {tree.Mode.FILE, tree.Mode.EXECUTABLE}:
-            return {}
-        try:
-            listed = self._git(objects.path, "config", "--blob", told.id, "-z", "--list")
-        except ProgramFailedError as error:
-            raise InvalidError(f"'.gitmodules' of '{url}' cannot be read: {error}") from error
-        fields: dict[tuple[bytes, bytes], bytes] = {}
-        for line in listed.split(b"\0"):
-            key, _, value = line.partition(b"\n")
-            section, _, last = key.rpartition(b".")
-            fields[section, last] = value
-        found = {}
-        for (section, last), path in fields.items():
-            if last == b"path" and section.startswith(b"submodule.") and (section, b"url") in fields:
-                below = resolve_url(url, fields[section, b"url"].decode(errors="surrogateescape"))
-                found[path.rstrip(b"/")] = below
-        return found
 
     def _path(self, url: str) -> str:
         return self.store.inside("origins", hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()[:24])
@@ -167,7 +147,7 @@ class Origins:
         full = rev == "HEAD" or rev.startswith("refs/")
         patterns = [rev] if full else [f"refs/tags/{rev}", f"refs/heads/{rev}"]
         asked = [*patterns, *(f"{pattern}^{{}}" for pattern in patterns)]
-        said = self._ask(url, "ls-remote", "--", url, *asked)
+        said = self._program.ask(url, "ls-remote", "--", url, *asked)
         found: dict[str, str] = {}
         for line in said.decode(errors="replace").splitlines():
             id, _, name = line.partition("\t")
@@ -206,11 +186,11 @@ class Origins:
         if not os.path.isdir(path):
             return False
         try:
-            self._git(path, "rev-parse", "--verify", "--quiet", f"{_KEPT}{commit}^{{commit}}")
-            self._git(path, "rev-list", "--objects", "--quiet", "--no-walk", commit)
+            self._program.run(path, "rev-parse", "--verify", "--quiet", f"{_KEPT}{commit}^{{commit}}")
+            self._program.run(path, "rev-list", "--objects", "--quiet", "--no-walk", commit)
         except ProgramFailedError as error:
             if error.status != 1:
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path)
             return False
         return True
 
@@ -232,8 +212,8 @@ class Origins:
                 continue
             try:
                 arguments = ["--no-tags", "--no-write-fetch-head", *options, "--", url, *refspecs]
-                self._ask(url, "fetch", "--progress", *arguments, repository=path, task=task)
-                self._git(path, "update-ref", f"{_KEPT}{commit}", commit)
+                self._program.ask(url, "fetch", "--progress", *arguments, repository=path, task=task)
+                self._program.run(path, "update-ref", f"{_KEPT}{commit}", commit)
             except UrlNotFoundError:
                 raise
             except NetworkError as error:
@@ -244,99 +224,6 @@ class Origins:
                 return
         if failure is not None:
             raise failure
-
-    def _ask(self, url: str, *arguments: str, repository: str | None = None, task: Task | None = None) -> bytes:
-        """Let git talk to a server; raises `UrlNotFoundError`, `OfflineError` or `NetworkError`."""
-        if self.network.settings.offline and urlsplit(url).scheme != "file":
-            raise OfflineError(f"'{url}' would have to be fetched", hint="leave out --offline")
-        if urlsplit(url).scheme == "file" and not os.path.exists(unquote(urlsplit(url).path)):
-            raise UrlNotFoundError(f"nothing at '{url}'")
-        command = [*_GIT, *arguments]
-        env = _env(self.env, repository)
-        try:
-            if task is not None:
-                process.listen(command, env=env, told=task.tell)
-                return b""
-            return process.run(command, env=env)
-        except ProgramFailedError as error:
-            words = _words(error.stderr)
-            if _NOT_FOUND.search(error.stderr) and "remote ref" not in error.stderr:
-                raise UrlNotFoundError(f"nothing at '{url}': {words}") from error
-            raise NetworkError(f"git cannot fetch from '{url}': {words}", hint=f"try: git ls-remote {url}") from error
-
-    def _git(self, repository: str, *arguments: str) -> bytes:
-        return process.run([*_GIT, *arguments], env=_env(self.env, repository))
-
-
-#: Whatever users have set: no hooks, no housekeeping behind our back, no submodules, no odd transports.
-_GIT = (
-    "git", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
-    "-c", "fetch.recurseSubmodules=false", "-c", "fetch.fsckObjects=false", "-c", "transfer.fsckObjects=false",
-    "-c", "fetch.writeCommitGraph=false", "-c", "protocol.version=2",
-    "-c", "http.lowSpeedLimit=1024", "-c", "http.lowSpeedTime=30", "-c", "core.bigFileThreshold=16m",
-)  # fmt: skip
-
-
-def _env(env: Mapping[str, str], repository: str | None) -> dict[str, str]:
-    """The user's environment, on a repository of ours, never asking for a password in the middle of things."""
-    clean = {
-        name: value
-        for name, value in env.items()
-        if not name.startswith("GIT_") or name.startswith(_OF_USERS_TOO) or name in _OF_USERS
-    }
-    clean |= {"LC_ALL": "C", "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file", "GIT_TERMINAL_PROMPT": "0"}
-    return clean | ({"GIT_DIR": repository} if repository else {"GIT_DIR": "/dev/null"})
-
-
-_OF_USERS_TOO = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
-_OF_USERS = frozenset(
-    "GIT_SSH GIT_SSH_COMMAND GIT_SSH_VARIANT GIT_ASKPASS GIT_PROXY_COMMAND GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM "
-    "GIT_CONFIG_NOSYSTEM GIT_CONFIG_COUNT GIT_SSL_CAINFO GIT_SSL_CAPATH GIT_SSL_CERT GIT_SSL_KEY GIT_SSL_NO_VERIFY "
-    "GIT_HTTP_PROXY_AUTHMETHOD GIT_HTTP_LOW_SPEED_LIMIT GIT_HTTP_LOW_SPEED_TIME GIT_TRACE GIT_CURL_VERBOSE "
-    "GIT_TRACE_PACKET".split()
-)
-
-
-def resolve_url(base: str, url: str) -> str:
-    """What a submodule's URL means: one that begins with ``./`` or ``../`` is relative to its project's."""
-    if not url.startswith(("./", "../")):
-        return url
-    base = base.rstrip("/")
-    while True:
-        if url.startswith("./"):
-            url = url[2:]
-        elif url.startswith("../"):
-            url = url[3:]
-            head, slash, _ = base.rpartition("/")
-            if not slash:  # user@host:path
-                head, _, _ = base.rpartition(":")
-                return f"{head}:{url}"
-            base = head
-        else:
-            return f"{base}/{url}".rstrip("/")
-
-
-def _check_submodule(url: str, path: bytes, below: str) -> None:
-    """Refuse a submodule from a place that must not be fetched from; raises `InvalidError`."""
-    fault = git_url_fault(below)
-    if fault is None and urlsplit(below).scheme == "file" and urlsplit(url).scheme != "file":
-        fault = f"'{below[:80]}' is a place of this machine"
-    if fault:
-        raise InvalidError(f"submodule '{tree.show_name(path[:100])}' of '{url}': {fault}")
-
-
-def _gitlink(objects: ObjectDatabase, root: ObjectId, path: bytes) -> CommitId | None:
-    """The commit of the submodule at `path`; None if there is none."""
-    id = root
-    *folders, last = path.split(b"/")
-    for part in folders:
-        entries, _ = tree.decode_foreign(objects.raw_tree(id))
-        found = next((entry for entry in entries if entry.name == part and entry.mode is tree.Mode.DIRECTORY), None)
-        if found is None:
-            return None
-        id = found.id
-    _, gitlinks = tree.decode_foreign(objects.raw_tree(id))
-    return next((CommitId(commit) for name, commit in gitlinks if name == last), None)
 
 
 def _add_blob(importer: Importer, objects: ObjectDatabase, path: list[bytes], entry: tree.Entry) -> int:
@@ -356,10 +243,3 @@ def _add_blob(importer: Importer, objects: ObjectDatabase, path: list[bytes], en
 
 def _name(url: str) -> str:
     return url.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
-
-
-def _words(stderr: str) -> str:
-    """The line of what git said that tells most."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("fatal:", "ERROR:", "error:", "remote:"))]
-    return (telling or lines or ["it said nothing"])[0][:300]

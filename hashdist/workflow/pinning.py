@@ -14,9 +14,9 @@ from hashdist.hostscan.recording import realise, record_scan
 from hashdist.objects.database import object_id
 from hashdist.objects.ids import BlobId, SpecId
 from hashdist.objects.spec import Spec, read_spec
-from hashdist.sources.fetching import Request, wanted
 from hashdist.sources.pin import Pin
 from hashdist.sources.pypi import PythonTarget
+from hashdist.sources.request import Request, wanted
 from hashdist.stack.lock import HostPin, Lock, PackagePin
 from hashdist.stack.packages import HostEntry, Stack
 from hashdist.stack.resolving import Pins, resolve

@@ -5,7 +5,7 @@ import pytest
 from hashdist.errors import InvalidError
 from hashdist.sources import declaration
 from hashdist.sources.declaration import PathSource, PypiSource, UrlSource
-from hashdist.sources.fetching import declare
+from hashdist.sources.typed import declare
 
 SHA = "0" * 64
 

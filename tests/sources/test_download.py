@@ -16,10 +16,13 @@ from sources.servers import serving
 
 from hashdist.errors import NetworkError
 from hashdist.objects.importing import LimitError, Limits
+from hashdist.sources.archives import RepackedError
 from hashdist.sources.declaration import UrlSource
 from hashdist.sources.download import HashMismatchError, download
-from hashdist.sources.fetching import Fetcher, HashRequiredError, RepackedError, Request
+from hashdist.sources.fetching import Fetcher
 from hashdist.sources.network import Network, RedirectError, TooSlowError, TruncatedError
+from hashdist.sources.obtaining import HashRequiredError
+from hashdist.sources.request import Request
 from hashdist.sources.settings import FetchSettings
 
 DATA = os.urandom(300_000)

@@ -288,7 +288,7 @@ def test_passwords_in_urls_are_refused():
 
 def test_wheels_are_picked_again_for_another_python(store, tmp_path, index):
     """A pin of a wheel says for which Python it was picked."""
-    from hashdist.sources.fetching import wanted
+    from hashdist.sources.request import wanted
 
     fetcher = Fetcher(
         store, str(tmp_path), {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull}, FetchSettings(offline=True)

@@ -12,10 +12,12 @@ from hashdist.objects.archive import import_archive
 from hashdist.objects.directory import import_directory
 from hashdist.objects.exporting import export_tree
 from hashdist.sources.declaration import GitSource, PathSource
-from hashdist.sources.fetching import Fetcher, declare
-from hashdist.sources.git import Origins, resolve_url
+from hashdist.sources.fetching import Fetcher
+from hashdist.sources.git import Origins
 from hashdist.sources.network import Network, OfflineError, UrlNotFoundError
 from hashdist.sources.settings import FetchSettings
+from hashdist.sources.submodules import resolve_url
+from hashdist.sources.typed import declare
 
 
 class Upstream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,9 @@ from hashdist.errors import DamagedError
 from . import libgit2
 from .git_program import git_env
 from .ids import BlobId, CommitId, ObjectId, TreeId
+from .loose import LooseObjects
+from .packed import PackedReader
+from .snapshot import Known, snapshot
 from .tree import Entry, Mode, decode, encode
 
 if TYPE_CHECKING:
@@ -81,13 +84,22 @@ class ObjectDatabase:
     def _repository(self) -> pygit2.Repository:
         return libgit2.open_repository(self.path)
 
+    @functools.cached_property
+    def packed(self) -> PackedReader:
+        """What lies whole in the packs that were there when this was first asked for."""
+        return PackedReader(os.path.join(self.path, "objects", "pack"))
+
+    @functools.cached_property
+    def _loose(self) -> LooseObjects:
+        return LooseObjects(os.path.join(self.path, "objects"))
+
     def __contains__(self, id: ObjectId) -> bool:
         """Whether the object is here."""
-        return libgit2.exists(self._repository, id)
+        return id in self._loose or libgit2.exists(self._repository, id)
 
-    def snapshot(self) -> Callable[[str], bool]:
+    def snapshot(self) -> Known:
         """A quick test for what is here just now; what others write later it may not see."""
-        return libgit2.snapshot(self.path)
+        return snapshot(os.path.join(self.path, "objects"))
 
     def size(self, id: ObjectId) -> int:
         """The bytes of a blob; raises `NotFoundError` or `DamagedError`."""
@@ -131,10 +143,16 @@ class ObjectDatabase:
         return ObjectId(libgit2.expand(self._repository, prefix))
 
     def _read(self, kind: str, id: ObjectId) -> bytes:
-        found, data = libgit2.read(self._repository, id)
+        found, data = self._find(id) or libgit2.read(self._repository, id)
         if found != kind:
             raise DamagedError(f"object {id} is a {found}, not a {kind}", hint="look at it with git fsck")
         return data
+
+    def _find(self, id: ObjectId) -> tuple[str, bytes] | None:
+        """What can be read without libgit2; None for deltas, and for what is damaged or not here."""
+        whole = self.packed.find(id)
+        data = whole.read() if whole is not None else None
+        return (whole.kind, data) if whole is not None and data is not None else self._loose.read(id)
 
     def add_blob(self, data: bytes) -> BlobId:
         """Write a blob."""
@@ -154,7 +172,7 @@ class ObjectDatabase:
 
     def _write(self, kind: str, data: bytes) -> str:
         self.unsynced = True
-        return libgit2.write(self._repository, kind, data)
+        return self._loose.write(kind, data)
 
     def find(self, root: ObjectId, path: str) -> Entry | None:
         """Follow a path with slashes from a tree; None where it leads nowhere."""

@@ -19,7 +19,7 @@ from hashdist.progress import SILENT, Progress
 
 from . import statcache, tree
 from .database import ObjectDatabase
-from .ids import ObjectId, TreeId
+from .ids import RawId, TreeId
 from .importing import Folder, Importer, Limits
 from .packing import LARGE_FILE, Slot
 from .statcache import StatCache, State
@@ -207,7 +207,7 @@ def _add_file(importer: Importer, folder: Folder, where: bytes, file: _File, bef
         raise InvalidError(f"'{tree.show_name(file.path)}' is not a file, a link or a directory")
     else:
         mode = tree.Mode.EXECUTABLE if file.mode & 0o100 else tree.Mode.FILE
-    known: ObjectId | None = before.get(where, file.name, file.state) if before is not None else None
+    known: RawId | None = before.get(where, file.name, file.state) if before is not None else None
     if known is not None:
         return importer.add_known(folder, file.name, mode, known, file.size)
     if mode is tree.Mode.SYMLINK:
@@ -219,7 +219,7 @@ def _add_file(importer: Importer, folder: Folder, where: bytes, file: _File, bef
 
 
 def _remember(made: TreeId, done: list[tuple[_Listed, list[Slot]]]) -> StatCache:
-    folders: dict[bytes, dict[bytes, tuple[State, ObjectId]]] = {}
+    folders: dict[bytes, dict[bytes, tuple[State, RawId]]] = {}
     all_old = True
     for here, slots in done:
         found = folders[here.path] = {}

@@ -11,7 +11,6 @@ from hashdist.progress import SILENT, Progress
 from . import tree
 from .database import ObjectDatabase
 from .ids import ObjectId, TreeId
-from .packed import PackedReader, read_blob
 from .packing import LARGE_FILE
 from .workers import Workers
 
@@ -130,7 +129,6 @@ class _Writer:
 
     def __init__(self, database: ObjectDatabase, top: int, mtime: int, modes: Modes) -> None:
         self._database = database
-        self._packed = PackedReader(database.path)
         self._top = top
         self._times = (mtime, mtime)
         self._modes = modes
@@ -164,9 +162,9 @@ class _Writer:
             os.close(fd)
 
     def _read(self, id: ObjectId) -> Iterable[bytes]:
-        whole = self._packed.find(id)
+        whole = self._database.packed.find(id)
         if whole is not None and whole.size <= LARGE_FILE:
-            data = read_blob(whole)
+            data = whole.read()
             if data is not None:
                 return (data,)
         # what is large or damaged, and what does not lie whole in a pack

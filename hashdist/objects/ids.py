@@ -6,13 +6,15 @@ that only moves a ref need not load more than this.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NewType
 
 from hashdist.errors import InvalidError
 
 if TYPE_CHECKING:
     from typing import Self
 
+#: The 20 bytes of a name, as trees, packs and caches hold them: for code that handles names by the ten thousand.
+RawId = NewType("RawId", bytes)
 HEX_DIGITS = 40
 _HEX = "0123456789abcdef"
 
@@ -34,9 +36,14 @@ class ObjectId(str):
         return str.__new__(cls, text)
 
     @property
-    def raw(self) -> bytes:
+    def raw(self) -> RawId:
         """The 20 bytes that trees hold."""
-        return bytes.fromhex(self)
+        return RawId(bytes.fromhex(self))
+
+    @classmethod
+    def of(cls, raw: RawId) -> Self:
+        """The name with these bytes."""
+        return cls.trusted(raw.hex())
 
 
 class BlobId(ObjectId):

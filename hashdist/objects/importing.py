@@ -14,7 +14,7 @@ from hashdist.progress import SILENT, Progress
 
 from . import tree
 from .database import ObjectDatabase
-from .ids import ObjectId, TreeId
+from .ids import RawId, TreeId
 from .packing import Job, Packing, Slot
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Importer:
         self._packing.add(job, slot)
         return slot
 
-    def add_known(self, folder: Folder, name: bytes, mode: tree.Mode, id: ObjectId, size: int) -> Slot:
+    def add_known(self, folder: Folder, name: bytes, mode: tree.Mode, id: RawId, size: int) -> Slot:
         """Likewise, for a file whose blob is in the database."""
         self.count(size)
         slot = Slot(id)
@@ -194,7 +194,7 @@ class Importer:
             ((name, inside),) = root.items()
             if isinstance(inside, dict):
                 root, stripped = inside, tree.show_name(name)
-        return TreeId(self._write_tree(root)), stripped
+        return TreeId.of(self._write_tree(root)), stripped
 
     @property
     def size(self) -> int:
@@ -246,9 +246,9 @@ class Importer:
         else:
             raise _differ(b"/".join(path))
 
-    def _write_tree(self, root: Folder) -> str:
+    def _write_tree(self, root: Folder) -> RawId:
         """Write a folder after those below it; iterative, so that depth is no matter of Python's stack."""
-        done: dict[int, str] = {}
+        done: dict[int, RawId] = {}
         pending: list[tuple[Folder, bool]] = [(root, False)]
         while pending:
             folder, ready = pending.pop()
@@ -260,7 +260,7 @@ class Importer:
             entries = [
                 (name, tree.Mode.DIRECTORY, done.pop(id(item)))
                 if isinstance(item, dict)
-                else (name, item.mode, item.slot.id or "")
+                else (name, item.mode, item.slot.id or b"")
                 for name, item in folder.items()
             ]
             done[id(folder)] = self._packing.add_tree(tree.encode_checked(entries))

@@ -6,11 +6,12 @@ It is loaded on first use, since it takes longer than everything a switch of che
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hashdist.errors import DamagedError, HashdistError, NotFoundError
+from hashdist.errors import DamagedError, NotFoundError
+
+from .ids import RawId
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -59,16 +60,14 @@ def exists(repository: pygit2.Repository, name: str) -> bool:
     return True
 
 
-def snapshot(repository_path: str) -> Callable[[str], bool]:
-    """Give a test for what a repository holds just now, thirty times as quick as `exists` at saying no.
+def tester(objects: str) -> Callable[[RawId], bool]:
+    """Give a test for what a directory of objects holds just now, thirty times as quick as `exists` at saying no.
 
     A repository that is asked for an object it lacks looks at its directory of packs again each time.
     """
     library = _library()
-    objects = os.path.join(repository_path, "objects")
-    packed, loose = library.OdbBackendPack(objects), library.OdbBackendLoose(objects, -1, False)  # noqa: FBT003
-    folders = frozenset(os.listdir(objects))  # a loose object lies in a directory by its first two digits
-    return lambda name: packed.exists(name) or (name[:2] in folders and loose.exists(name))
+    backend = library.OdbBackendPack(objects)
+    return lambda raw: backend.exists(library.Oid(raw=raw))
 
 
 def size(repository: pygit2.Repository, name: str) -> int:
@@ -93,16 +92,6 @@ def read(repository: pygit2.Repository, name: str) -> tuple[str, bytes]:
     except (library.GitError, ValueError, OSError) as error:
         raise DamagedError(f"object {name} cannot be read: {error}", hint="look at it with git fsck") from error
     return _kinds()[int(kind)], data
-
-
-def write(repository: pygit2.Repository, kind: str, data: bytes) -> str:
-    """Write an object and return its id."""
-    library = _library()
-    numbers = {name: number for number, name in _kinds().items()}
-    try:
-        return str(repository.write(numbers[kind], data))
-    except (library.GitError, ValueError) as error:
-        raise HashdistError(f"cannot write an object: {error}") from error
 
 
 def expand(repository: pygit2.Repository, prefix: str) -> str:

@@ -1,7 +1,7 @@
 """Write one pack for all objects of an import, instead of thousands of loose files.
 
 Formats: git's ``gitformat-pack`` (pack version 2, index version 2). Objects are stored whole, compressed
-with isal at its fastest level, which git reads like any zlib stream and its repack makes smaller.
+with isal at its fastest levels, which git reads like any zlib stream and ``git repack -a -d -F`` makes smaller.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import contextlib
 import hashlib
 import io
 import os
+import pickle
 import struct
 import zlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from isal import isal_zlib
@@ -21,14 +21,18 @@ from isal import isal_zlib
 from hashdist.errors import HashdistError
 from hashdist.fsutil.atomic import sync_directory, unique_suffix
 
-from .ids import ObjectId
+from .ids import RawId
+from .snapshot import Known
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import BinaryIO
 
-_KINDS = {"commit": 1, "tree": 2, "blob": 3}
+_KINDS = {b"commit": 1, b"tree": 2, b"blob": 3}
 _CHUNK = 1 << 20
 _LARGE_OFFSET = 1 << 31
+#: Objects below this are stored as they are: there is little to gain.
+_TINY = 400
 #: Objects below this are as quick by the level that makes them smaller.
 _SMALL = 1000
 
@@ -39,22 +43,32 @@ class FileChangedError(HashdistError):
     code = "changed"
 
 
-class Packed(NamedTuple):
-    """An object ready to be written: its name, and its bytes as they stand in a pack; none if it is known already."""
+class PackedBatch(NamedTuple):
+    """Objects ready to be written."""
 
-    id: ObjectId
-    data: bytes
-
-
-def pack_object(kind: str, data: bytes, known: Callable[[str], bool]) -> Packed:
-    """Hash an object, and compress it unless it is `known`; spends its time outside Python's lock."""
-    digest = hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
-    digest.update(data)
-    id = ObjectId.trusted(digest.hexdigest())
-    return Packed(id, b"" if known(id) else _header(kind, len(data)) + _compress(data))
+    objects: list[tuple[RawId, int, int]]
+    """Of each its name, and the size and CRC-32 of its bytes as they stand in a pack; 0 if it is known already."""
+    data: bytes | pickle.PickleBuffer
+    """Those bytes, one object's after the other's."""
 
 
-def hash_stream(stream: BinaryIO, size: int) -> ObjectId:
+def pack_objects(kind: bytes, contents: Iterable[bytes], known: Known) -> PackedBatch:
+    """Hash objects, and compress what is not `known`."""
+    objects, parts = [], []
+    for data in contents:
+        digest = hashlib.sha1(b"%b %d\0" % (kind, len(data)), usedforsecurity=False)
+        digest.update(data)
+        id = RawId(digest.digest())
+        if known(id):
+            objects.append((id, 0, 0))
+            continue
+        packed = _header(kind, len(data)) + _compress(data)
+        objects.append((id, len(packed), zlib.crc32(packed)))
+        parts.append(packed)
+    return PackedBatch(objects, b"".join(parts))
+
+
+def hash_stream(stream: BinaryIO, size: int) -> RawId:
     """The id of a blob of `size` bytes, without storing it; raises `FileChangedError`."""
     digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     left = size
@@ -63,11 +77,13 @@ def hash_stream(stream: BinaryIO, size: int) -> ObjectId:
         digest.update(chunk)
     if left or stream.read(1):
         raise FileChangedError("a file changed while it was read", hint="try again when nobody writes to it")
-    return ObjectId(digest.hexdigest())
+    return RawId(digest.digest())
 
 
 def _compress(data: bytes) -> bytes:
     """A zlib stream of `data`: by the quicker level where the data are many, and are text."""
+    if len(data) < _TINY:
+        return zlib.compress(data, 0)
     if len(data) >= _SMALL:
         packed: bytes = isal_zlib.compress(data, 0)
         if len(packed) < len(data) * 3 // 4:
@@ -75,7 +91,7 @@ def _compress(data: bytes) -> bytes:
     return isal_zlib.compress(data, 1)
 
 
-def _header(kind: str, size: int) -> bytes:
+def _header(kind: bytes, size: int) -> bytes:
     """The type and size that begin an entry: four bits, then seven a byte."""
     first, size = (_KINDS[kind] << 4) | (size & 15), size >> 4
     header = bytearray()
@@ -97,29 +113,37 @@ class PackWriter:
         # lives as long as the writer
         self._file = cast("io.BufferedRandom", open(self._path, "xb+", buffering=_CHUNK))  # noqa: SIM115
         self._file.write(b"PACK" + struct.pack(">II", 2, 0))
-        self._entries: dict[str, tuple[int, int]] = {}
+        self._entries: dict[RawId, tuple[int, int]] = {}
         self._offset = 12
 
-    def __contains__(self, id: ObjectId) -> bool:
+    def __contains__(self, id: RawId) -> bool:
         """Whether the object is in this pack already."""
         return id in self._entries
 
-    def write(self, packed: Packed) -> None:
-        """Append an object, once, unless it was known."""
-        if not packed.data or packed.id in self._entries:
-            return
-        self._file.write(packed.data)
-        self._entries[packed.id] = (self._offset, zlib.crc32(packed.data))
-        self._offset += len(packed.data)
+    def write(self, batch: PackedBatch) -> None:
+        """Append objects, each once, unless they were known."""
+        entries, data = self._entries, memoryview(batch.data)
+        # what was copied so far, up to where we are, and what that is ahead of the place in the pack
+        copied, position, ahead = 0, 0, self._offset
+        for id, size, checksum in batch.objects:
+            if id in entries or not size:
+                self._file.write(data[copied:position])
+                copied = position + size
+                ahead -= size
+            else:
+                entries[id] = (ahead + position, checksum)
+            position += size
+        self._file.write(data[copied:position])
+        self._offset = ahead + position
 
-    def write_stream(self, stream: BinaryIO, size: int, known: Callable[[str], bool]) -> ObjectId:
+    def write_stream(self, stream: BinaryIO, size: int, known: Known) -> RawId:
         """Append a blob of `size` bytes, unless it is `known`, without holding it in memory.
 
         Raises `FileChangedError`.
         """
         digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
         compressor = isal_zlib.compressobj(1)
-        header = _header("blob", size)
+        header = _header(b"blob", size)
         self._file.write(header)
         checksum, written, left = zlib.crc32(header), len(header), size
         while left:
@@ -136,7 +160,7 @@ class PackWriter:
         data = compressor.flush()
         self._file.write(data)
         checksum, written = zlib.crc32(data, checksum), written + len(data)
-        id = ObjectId(digest.hexdigest())
+        id = RawId(digest.digest())
         if id in self._entries or known(id):
             self._file.seek(self._offset)
             self._file.truncate()
@@ -185,12 +209,12 @@ class PackWriter:
         self._file.raw.close()  # or it would write what it still holds
 
 
-def _index(entries: dict[str, tuple[int, int]], trailer: bytes) -> bytes:
+def _index(entries: dict[RawId, tuple[int, int]], trailer: bytes) -> bytes:
     """The version 2 index of a pack: fan-out, names, checksums, offsets, and offsets beyond 2 GiB."""
     names = sorted(entries)
     counts = [0] * 256
-    for first, count in collections.Counter([name[:2] for name in names]).items():
-        counts[int(first, 16)] = count
+    for first, count in collections.Counter([name[0] for name in names]).items():
+        counts[first] = count
     total, fanout = 0, []
     for count in counts:
         total += count
@@ -208,7 +232,7 @@ def _index(entries: dict[str, tuple[int, int]], trailer: bytes) -> bytes:
         (
             b"\377tOc",
             struct.pack(">I256I", 2, *fanout),
-            bytes.fromhex("".join(names)),
+            b"".join(names),
             struct.pack(f">{total}I", *(entries[name][1] for name in names)),
             struct.pack(f">{total}I", *offsets),
             struct.pack(f">{len(large)}Q", *large),

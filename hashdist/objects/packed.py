@@ -1,6 +1,6 @@
 """Read objects that lie whole in packs, at several times libgit2's speed: isal inflates and OpenSSL hashes.
 
-It is for reading many: packs are listed once. What it does not find here (loose objects, deltas, what came
+Packs are listed once. What it does not find here (loose objects, deltas, what came
 later) the database has. Formats: git's ``gitformat-pack`` (pack version 2, index version 2).
 """
 
@@ -15,12 +15,14 @@ from typing import NamedTuple, cast
 
 from isal import isal_zlib
 
-from .ids import ObjectId
+from .ids import ObjectId, RawId
 
-_BLOB = 3
+_KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _ID = 20
 _NAMES = 8 + 256 * 4
 _LARGE_OFFSET = 1 << 31
+#: Among so many names one is looked for byte by byte.
+_FEW = 64
 #: The longest type and size, and what an incompressible stream adds to its content.
 _HEADER, _OVERHEAD = 16, 64
 #: A pack that has just gone, or is damaged; the database knows better, or says so.
@@ -28,17 +30,30 @@ _UNREADABLE = (OSError, ValueError, IndexError, struct.error)
 _ISAL_ERROR = cast("type[Exception]", isal_zlib.error)  # its stub says that it is an instance
 
 
-class WholeBlob(NamedTuple):
-    """Where a blob lies."""
+class Whole(NamedTuple):
+    """Where an object lies whole."""
 
     id: ObjectId
     """Its name."""
+    kind: str
+    """'blob', 'tree', 'commit' or 'tag'."""
     size: int
     """Its bytes."""
     pack: mmap.mmap
     """The pack."""
     position: int
     """Where its stream begins there."""
+
+    def read(self) -> bytes | None:
+        """Its bytes; None if they are not what its id says."""
+        end = self.position + self.size + self.size // 1000 + _OVERHEAD
+        try:
+            data: bytes = isal_zlib.decompress(memoryview(self.pack)[self.position : end], bufsize=max(1, self.size))
+        except _ISAL_ERROR:
+            return None
+        digest = hashlib.sha1(b"%b %d\0" % (self.kind.encode(), len(data)), usedforsecurity=False)
+        digest.update(data)
+        return data if digest.hexdigest() == self.id else None
 
 
 class _Pack:
@@ -48,8 +63,8 @@ class _Pack:
         self._pack: mmap.mmap | None = None
         if self.index[:8] != b"\377tOc\0\0\0\2":
             raise ValueError("not an index of version 2")
-        self._fanout = struct.unpack_from(">256I", self.index, 8)
-        self._count = self._fanout[255]
+        self._fanout = (0, *struct.unpack_from(">256I", self.index, 8))
+        self._count = self._fanout[256]
 
     @property
     def pack(self) -> mmap.mmap:
@@ -57,23 +72,28 @@ class _Pack:
             self._pack = _map(self._path)
         return self._pack
 
-    def offset(self, raw: bytes) -> int | None:
-        first = raw[0]
-        low, high = self._fanout[first - 1] if first else 0, self._fanout[first]
-        index = self.index
-        while low < high:
+    def number(self, raw: RawId) -> int | None:
+        """The place of an object among the others, which are sorted; None if it is not there."""
+        index, first = self.index, raw[0]
+        low, high = self._fanout[first], self._fanout[first + 1]
+        while high - low > _FEW:
             middle = (low + high) // 2
             place = _NAMES + _ID * middle
-            name = index[place : place + _ID]
-            if name == raw:
-                return self._offset_of(middle)
-            if name < raw:
-                low = middle + 1
-            else:
+            if raw < index[place : place + _ID]:
                 high = middle
+            else:
+                low = middle
+        start, end = _NAMES + _ID * low, _NAMES + _ID * high
+        # quicker than to go on halving; it may find the bytes across two names
+        while (found := index.find(raw, start, end)) >= 0:
+            number, across = divmod(found - _NAMES, _ID)
+            if not across:
+                return number
+            start = found + 1
         return None
 
-    def _offset_of(self, number: int) -> int:
+    def offset(self, number: int) -> int:
+        """Where an object begins in the pack."""
         offsets = _NAMES + (_ID + 4) * self._count
         found: int = struct.unpack_from(">I", self.index, offsets + 4 * number)[0]
         if found < _LARGE_OFFSET:
@@ -83,54 +103,52 @@ class _Pack:
 
 
 class PackedReader:
-    """The packs of the repository at `path`, as they are now."""
+    """The packs in the directory `folder`, as they were at first."""
 
-    def __init__(self, path: str) -> None:
-        folder = os.path.join(path, "objects", "pack")
-        self._packs = []
-        for name in sorted(os.listdir(folder)):
+    def __init__(self, folder: str) -> None:
+        self._packs: list[_Pack] = []
+        names: list[str] = []
+        with contextlib.suppress(FileNotFoundError):  # not a repository: libgit2 says so in better words
+            names = sorted(os.listdir(folder))
+        for name in names:
             if name.startswith("pack-") and name.endswith(".idx"):
                 with contextlib.suppress(*_UNREADABLE):
                     self._packs.append(_Pack(os.path.join(folder, name)))
 
-    def find(self, id: ObjectId) -> WholeBlob | None:
-        """Where a blob lies whole; None if it does not, or nothing is known of it."""
+    def __len__(self) -> int:
+        """How many packs there are."""
+        return len(self._packs)
+
+    def has(self, id: RawId) -> bool:
+        """Whether an object is in a pack, whole or not."""
+        return any(pack.number(id) is not None for pack in self._packs)
+
+    def find(self, id: ObjectId) -> Whole | None:
+        """Where an object lies whole; None if it does not, or nothing is known of it."""
         try:
             return self._find(id)
         except _UNREADABLE:
             return None
 
-    def _find(self, id: ObjectId) -> WholeBlob | None:
+    def _find(self, id: ObjectId) -> Whole | None:
         raw = id.raw
-        for number, one in enumerate(self._packs):
-            offset = one.offset(raw)
-            if offset is not None:
-                if number:  # most of what is read together was written together
-                    self._packs.insert(0, self._packs.pop(number))
-                return _whole(id, one.pack, offset)
+        for place, one in enumerate(self._packs):
+            number = one.number(raw)
+            if number is not None:
+                if place:  # most of what is read together was written together
+                    self._packs.insert(0, self._packs.pop(place))
+                return _whole(id, one.pack, one.offset(number))
         return None
 
 
-def read_blob(blob: WholeBlob) -> bytes | None:
-    """The bytes of a blob; None if they are not what its id says."""
-    end = blob.position + blob.size + blob.size // 1000 + _OVERHEAD
-    try:
-        data = isal_zlib.decompress(memoryview(blob.pack)[blob.position : end], bufsize=max(1, blob.size))
-    except _ISAL_ERROR:
-        return None
-    digest = hashlib.sha1(b"blob %d\0" % len(data), usedforsecurity=False)
-    digest.update(data)
-    return data if digest.hexdigest() == blob.id else None
-
-
-def _whole(id: ObjectId, pack: mmap.mmap, offset: int) -> WholeBlob | None:
+def _whole(id: ObjectId, pack: mmap.mmap, offset: int) -> Whole | None:
     header = pack[offset : offset + _HEADER]
     kind, size, shift, position = (header[0] >> 4) & 7, header[0] & 15, 4, 0
     while header[position] & 0x80:
         position += 1
         size |= (header[position] & 0x7F) << shift
         shift += 7
-    return WholeBlob(id, size, pack, offset + position + 1) if kind == _BLOB else None
+    return Whole(id, _KINDS[kind], size, pack, offset + position + 1) if kind in _KINDS else None
 
 
 def _map(path: str) -> mmap.mmap:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 from . import tree
-from .ids import ObjectId
-from .pack import FileChangedError, Packed, PackWriter, hash_stream, pack_object
+from .ids import RawId
+from .pack import FileChangedError, PackedBatch, PackWriter, hash_stream, pack_objects
+from .snapshot import Known
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 #: A batch ends at this many files or bytes.
 _BATCH_FILES = 64
-_BATCH_BYTES = 1 << 20
+_BATCH_BYTES = 1 << 19
 #: Batches that are not worth a second process.
 _FIRST_BATCHES = 1
 #: Files beyond this are streamed, so that memory stays bounded.
@@ -33,7 +35,7 @@ class Slot:
 
     __slots__ = ("id",)
 
-    def __init__(self, id: ObjectId | None = None) -> None:
+    def __init__(self, id: RawId | None = None) -> None:
         self.id = id
 
 
@@ -43,12 +45,12 @@ class Packing:
     `known` tells what need not be stored again; without it nothing is stored at all.
     """
 
-    def __init__(self, folder: str, known: Callable[[str], bool] | None, advance: Callable[[int], None]) -> None:
+    def __init__(self, folder: str, known: Known | None, advance: Callable[[int], None]) -> None:
         self._hash_only = known is None
         self._known = known or (lambda _: True)
         self._advance = advance
         self._pack = PackWriter(folder)
-        self._workers: Workers[Numbered, tuple[int, list[Packed]]] | None = None
+        self._workers: Workers[Numbered, tuple[int, PackedBatch]] | None = None
         self._batch: list[Job] = []
         self._slots: list[Slot] = []
         self._size = 0
@@ -87,11 +89,11 @@ class Packing:
         slot.id = hash_stream(stream, size) if self._hash_only else self._pack.write_stream(stream, size, self._known)
         self._advance(size)
 
-    def add_tree(self, data: bytes) -> str:
+    def add_tree(self, data: bytes) -> RawId:
         """Pack a tree, given by its bytes."""
-        packed = pack_object("tree", data, self._known)
+        packed = pack_objects(b"tree", (data,), self._known)
         self._pack.write(packed)
-        return packed.id
+        return packed.objects[0][0]
 
     def finish(self) -> None:
         """Wait for all blobs; raises what reading them raised."""
@@ -116,16 +118,17 @@ class Packing:
                 return
         self._write(self._pack_all(jobs), slots, size)
 
-    def _work(self, batch: Numbered) -> tuple[int, list[Packed]]:
-        return batch[0], self._pack_all(batch[1])
+    def _work(self, batch: Numbered) -> tuple[int, PackedBatch]:
+        packed = self._pack_all(batch[1])
+        return batch[0], packed._replace(data=pickle.PickleBuffer(packed.data))
 
-    def _pack_all(self, jobs: list[Job]) -> list[Packed]:
-        return [pack_object("blob", job if isinstance(job, bytes) else _read(*job), self._known) for job in jobs]
+    def _pack_all(self, jobs: list[Job]) -> PackedBatch:
+        return pack_objects(b"blob", (job if isinstance(job, bytes) else _read(*job) for job in jobs), self._known)
 
-    def _write(self, packed: list[Packed], slots: list[Slot], size: int) -> None:
-        for one, slot in zip(packed, slots, strict=True):
-            self._pack.write(one)
-            slot.id = one.id
+    def _write(self, packed: PackedBatch, slots: list[Slot], size: int) -> None:
+        self._pack.write(packed)
+        for (id, _, _), slot in zip(packed.objects, slots, strict=True):
+            slot.id = id
         self._advance(size)
 
 

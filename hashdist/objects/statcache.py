@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .ids import ObjectId, TreeId
+from .ids import RawId, TreeId
 
 _MAGIC = b"hdist-stat-1\n"
 _STATE = struct.Struct("<QQQqqI")
@@ -88,10 +88,10 @@ class StatCache:
     """The tree that all this made; while the store keeps that, it has every blob."""
     digest: bytes
     """Of all names and states; empty when some file was too young to be remembered."""
-    folders: Mapping[bytes, Mapping[bytes, tuple[State, ObjectId]]]
+    folders: Mapping[bytes, Mapping[bytes, tuple[State, RawId]]]
     """What was found."""
 
-    def get(self, folder: bytes, name: bytes, state: State) -> ObjectId | None:
+    def get(self, folder: bytes, name: bytes, state: State) -> RawId | None:
         """The id of a file's blob, if nothing about the file has changed."""
         found = self.folders.get(folder, _NOTHING).get(name)
         return found[1] if found is not None and found[0] == state else None
@@ -101,9 +101,7 @@ class StatCache:
         parts = [_MAGIC, bytes.fromhex(self.held_by), self.digest or _NO_DIGEST]
         for path, files in self.folders.items():
             body = files.body if isinstance(files, _Files) else b""
-            body = body or b"".join(
-                [b"%b\0%b%b" % (name, state, bytes.fromhex(id)) for name, (state, id) in files.items()]
-            )
+            body = body or b"".join([b"%b\0%b%b" % (name, state, id) for name, (state, id) in files.items()])
             parts += [_RECORD.pack(len(path), len(body)), path, body]
         data = b"".join(parts)
         return data + hashlib.sha256(data).digest()
@@ -128,23 +126,23 @@ class StatCache:
         return cls(held_by, b"" if digest == _NO_DIGEST else digest, folders)
 
 
-class _Files(dict[bytes, "tuple[State, ObjectId]"]):
+class _Files(dict[bytes, "tuple[State, RawId]"]):
     """The files of a directory, read when the first of them is asked for: most often none is."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__()
         self.body = body
 
-    def get(self, name: bytes, default: object = None) -> tuple[State, ObjectId] | None:  # type: ignore[override]
+    def get(self, name: bytes, default: object = None) -> tuple[State, RawId] | None:  # type: ignore[override]
         del default
         body, self.body = self.body, b""
         position = 0
         while position < len(body):
             end = body.index(b"\0", position)
             start = end + 1 + _STATE.size
-            self[body[position:end]] = (body[end + 1 : start], ObjectId.trusted(body[start : start + _ID].hex()))
+            self[body[position:end]] = (body[end + 1 : start], RawId(body[start : start + _ID]))
             position = start + _ID
         return super().get(name)
 
 
-_NOTHING: Mapping[bytes, tuple[State, ObjectId]] = {}
+_NOTHING: Mapping[bytes, tuple[State, RawId]] = {}

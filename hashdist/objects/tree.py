@@ -61,13 +61,13 @@ def encode(entries: Iterable[Entry]) -> bytes:
     _check_unique(ordered)
     for entry in ordered:
         check_entry_name(entry.name)
-    return encode_checked(ordered)
+    return encode_checked((entry.name, entry.mode, entry.id.raw) for entry in ordered)
 
 
-def encode_checked(entries: Iterable[tuple[bytes, Mode, str]]) -> bytes:
+def encode_checked(entries: Iterable[tuple[bytes, Mode, bytes]]) -> bytes:
     """Likewise, for names that were checked one by one and differ."""
     lines = [
-        (name + b"/" if mode is Mode.DIRECTORY else name, b"%b%b\0%b" % (_ENCODED[mode], name, bytes.fromhex(id)))
+        (name + b"/" if mode is Mode.DIRECTORY else name, b"%b%b\0%b" % (_ENCODED[mode], name, id))
         for name, mode, id in entries
     ]
     lines.sort()

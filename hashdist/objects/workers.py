@@ -1,19 +1,22 @@
 """Use the other cores: forked processes that work through batches.
 
-Threads would not do: with files this small each system call gives Python's lock away, and what is
-gained is lost in waiting for it. Nothing is forked from a process that has threads (a lock that another
-thread holds would stay locked for ever in the child); the work is then done where it is.
+Threads would not do: with files this small each system call gives Python's lock away, and what is gained is lost
+in waiting for it. What is large in a result (a `pickle.PickleBuffer`) crosses in shared memory, since a pipe
+would copy it many times and keep the child waiting. Nothing is forked from a process that has threads (a lock
+that another thread holds would stay locked for ever in the child); the work is then done where it is.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import pickle
 import signal
+import struct
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from hashdist.errors import HashdistError
 
@@ -26,9 +29,14 @@ Result = TypeVar("Result")
 #: More than these do not help: one process feeds them all.
 _MOST = 4
 #: Batches that a process has at a time, so that it need not wait for the next.
-_AHEAD = 2
+_AHEAD = 3
+#: One place more for results than there can be batches: what was taken may be in use until the next is given.
+_PLACES = _AHEAD + 1
+#: Bytes of a place; what is larger goes through the pipe.
+_PLACE = 2 << 20
 #: Bytes of a batch that a pipe surely has room for.
 _FITS = 32 << 10
+_SIZE = struct.Struct("<I")
 
 
 class WorkerDiedError(HashdistError):
@@ -37,10 +45,42 @@ class WorkerDiedError(HashdistError):
     code = "worker_died"
 
 
+class _Shared:
+    """Memory that parent and child see, with a place for each result in turn."""
+
+    def __init__(self) -> None:
+        self._memory = memoryview(mmap.mmap(-1, _PLACES * _PLACE))
+        self._turn = -1
+
+    def put(self, result: object) -> bytes:
+        """Pickle a result; the one buffer in it goes to its place, if it has room."""
+        buffers: list[pickle.PickleBuffer] = []
+        data = pickle.dumps(result, 5, buffer_callback=buffers.append)
+        place = self._next()
+        if not buffers:
+            return _SIZE.pack(0) + data
+        raw = buffers[0].raw()
+        if len(buffers) > 1 or len(raw) > _PLACE:
+            return _SIZE.pack(0) + pickle.dumps(result, 5)
+        place[: len(raw)] = raw
+        return _SIZE.pack(len(raw)) + data
+
+    def take(self, data: bytes) -> Any:
+        """The result; its buffer is good until as many more were given as there can be at a time."""
+        place = self._next()
+        (size,) = _SIZE.unpack_from(data)
+        return pickle.loads(memoryview(data)[_SIZE.size :], buffers=[place[:size]])  # noqa: S301 - our own bytes
+
+    def _next(self) -> memoryview:
+        self._turn = (self._turn + 1) % _PLACES
+        return self._memory[self._turn * _PLACE : (self._turn + 1) * _PLACE]
+
+
 class _Worker:
-    def __init__(self, pid: int, pipe: Connection) -> None:
+    def __init__(self, pid: int, pipe: Connection, shared: _Shared) -> None:
         self.pid = pid
         self.pipe = pipe
+        self.shared = shared
         self.outstanding = 0
 
 
@@ -89,7 +129,10 @@ class Workers(Generic[Batch, Result]):
         return True
 
     def results(self, *, all: bool = False) -> list[Result]:
-        """What is done by now; with `all`, wait until everything is. Raises what `work` raised."""
+        """What is done by now; with `all`, wait until everything is. Raises what `work` raised.
+
+        Buffers in results are good until more is given.
+        """
         from multiprocessing.connection import wait  # noqa: PLC0415 - takes longer than a small import
 
         found: list[Result] = []
@@ -102,10 +145,11 @@ class Workers(Generic[Batch, Result]):
 
     def _receive(self, worker: _Worker) -> Result:
         try:
-            fine, result = worker.pipe.recv()
+            data = worker.pipe.recv_bytes()
         except (EOFError, OSError) as error:
             raise WorkerDiedError("a process of ours was killed", hint="is there memory left?") from error
         worker.outstanding -= 1
+        fine, result = worker.shared.take(data)
         if not fine:
             raise result
         return result  # type: ignore[no-any-return]
@@ -114,16 +158,17 @@ class Workers(Generic[Batch, Result]):
         from multiprocessing.connection import Pipe  # noqa: PLC0415 - see above
 
         ours, theirs = Pipe()
+        shared = _Shared()
         # a signal in the child must not find the caller's code to unwind
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
             if pid == 0:
-                _serve(theirs, self._work, [ours, *(worker.pipe for worker in self._workers)], before)
+                _serve(theirs, shared, self._work, [ours, *(worker.pipe for worker in self._workers)], before)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        self._workers.append(_Worker(pid, ours))
+        self._workers.append(_Worker(pid, ours, shared))
 
 
 def _spare_cores() -> int:
@@ -133,7 +178,11 @@ def _spare_cores() -> int:
 
 
 def _serve(
-    pipe: Connection, work: Callable[[Batch], Result], others: list[Connection], mask: set[int | signal.Signals]
+    pipe: Connection,
+    shared: _Shared,
+    work: Callable[[Batch], Result],
+    others: list[Connection],
+    mask: set[int | signal.Signals],
 ) -> NoReturn:
     """Work until the other end is closed; never returns, and leaves alone what the parent must clean up."""
     try:
@@ -146,9 +195,10 @@ def _serve(
         while True:
             batch = pipe.recv()
             try:
-                pipe.send((True, work(batch)))
+                result: tuple[bool, object] = (True, work(batch))
             except Exception as error:  # noqa: BLE001 - it is raised again in the parent
-                pipe.send((False, _portable(error)))
+                result = (False, _portable(error))
+            pipe.send_bytes(shared.put(result))
     finally:
         os._exit(0)  # also when the parent has gone, or ended
 

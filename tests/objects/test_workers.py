@@ -46,6 +46,25 @@ def test_results_and_errors():
     assert done.stdout.splitlines() == ["True True", "one", "two hint", "no child is left"], done.stderr
 
 
+def test_large_results():
+    """Buffers come through whole, in every place and beyond the size of one."""
+    done = run("""
+        import pickle
+        from hashdist.objects.workers import Workers
+        sizes = [0, 1, 2 << 20, (2 << 20) + 1, 5 << 20] * 3
+        def work(batch):
+            return batch, pickle.PickleBuffer(bytes([batch]) * sizes[batch])
+        seen = []
+        with Workers(work) as workers:
+            for number in range(len(sizes)):
+                while not workers.give(number):
+                    seen += [(one, bytes(data) == bytes([one]) * sizes[one]) for one, data in workers.results()]
+            seen += [(one, bytes(data) == bytes([one]) * sizes[one]) for one, data in workers.results(all=True)]
+        print(sorted(seen) == [(number, True) for number in range(len(sizes))])
+    """)
+    assert done.stdout == "True\n", done.stderr
+
+
 def test_a_killed_worker_is_an_error():
     """When a process of ours is killed the others end, and the error says what happened."""
     done = run("""

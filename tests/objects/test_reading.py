@@ -1,0 +1,162 @@
+"""Objects are found and read without libgit2, and by it where that cannot be: in files of their own, in packs, as deltas."""
+
+import itertools
+import os
+import random
+import subprocess
+
+import pytest
+
+from hashdist.errors import DamagedError
+from hashdist.objects import libgit2
+from hashdist.objects.database import NOBODY, ObjectDatabase, object_id
+from hashdist.objects.ids import ObjectId
+from hashdist.objects.loose import LooseObjects
+from hashdist.objects.pack import PackWriter, pack_objects
+from hashdist.objects.packed import PackedReader
+from hashdist.objects.snapshot import snapshot
+
+
+def git(store, *arguments, stdin=None):
+    return subprocess.run(
+        ["git", "--git-dir", store.git, *arguments], input=stdin, check=True, capture_output=True
+    ).stdout.decode()
+
+
+def write_pack(store, contents):
+    writer = PackWriter(os.path.join(store.git, "objects/pack"))
+    batch = pack_objects(b"blob", contents, lambda _: False)
+    writer.write(batch)
+    writer.publish()
+    return [ObjectId.of(id) for id, _, _ in batch.objects]
+
+
+def test_loose_objects_are_what_git_reads_and_writes(store):
+    """What we write git reads, what git writes we read, of every type."""
+    loose = LooseObjects(os.path.join(store.git, "objects"))
+    for data in (b"", b"x", b"y" * 100_000):
+        id = loose.write("blob", data)
+        assert id == object_id("blob", data)
+        assert git(store, "cat-file", "blob", id).encode() == data
+        assert loose.read(id) == ("blob", data)
+    blob = git(store, "hash-object", "-w", "--stdin", stdin=b"from git").strip()
+    assert loose.read(ObjectId(blob)) == ("blob", b"from git")
+    tree = store.objects.add_files({"a": b"1"})
+    commit = store.objects.add_commit(tree, identity=NOBODY, time=1, message="m")
+    assert git(store, "cat-file", "-t", commit) == "commit\n"
+    assert store.objects.commit(commit).tree == tree
+    git(store, "fsck", "--full", "--strict")
+
+
+def test_writing_a_damaged_object_again_heals_it(store):
+    """An object that a power loss left empty is written anew, which libgit2 would not do."""
+    loose = LooseObjects(os.path.join(store.git, "objects"))
+    id = loose.write("blob", b"data")
+    path = os.path.join(store.git, "objects", id[:2], id[2:])
+    os.chmod(path, 0o644)
+    with open(path, "wb"):
+        pass
+    with pytest.raises(DamagedError):
+        ObjectDatabase(store.git).blob(id)
+    assert loose.write("blob", b"data") == id
+    assert ObjectDatabase(store.git).blob(id) == b"data"
+
+
+def test_writing_an_object_again_makes_it_young(store):
+    """What is written again is as young as what is new: git prune goes by it."""
+    loose = LooseObjects(os.path.join(store.git, "objects"))
+    id = loose.write("blob", b"data")
+    path = os.path.join(store.git, "objects", id[:2], id[2:])
+    os.utime(path, (1, 1))
+    loose.write("blob", b"data")
+    assert os.stat(path).st_mtime > 1
+
+
+@pytest.mark.parametrize("count", [1, 3, 20_000])
+def test_every_object_of_a_pack_is_found(store, count):
+    """Each name is found at its place, and no other; also where an index has many names of one first byte."""
+    ids = write_pack(store, [b"%d" % number for number in range(count)])
+    packs = PackedReader(os.path.join(store.git, "objects/pack"))
+    chance = random.Random(1)
+    for id in chance.sample(ids, min(count, 500)):
+        assert packs.has(id.raw)
+        found = packs.find(id)
+        assert found.kind == "blob"
+        assert object_id("blob", found.read()) == id
+    for _ in range(500):
+        assert not packs.has(chance.randbytes(20))
+
+
+def test_a_name_across_two_others_is_no_name(store):
+    """The end of one name and the beginning of the next are not taken for an object."""
+    ids = sorted(id.raw for id in write_pack(store, [b"%d" % number for number in range(5000)]))
+    packs = PackedReader(os.path.join(store.git, "objects/pack"))
+    for one, two in itertools.pairwise(ids):
+        for cut in range(1, 20):
+            across = one[cut:] + two[:cut]
+            assert packs.has(across) == (across in ids)
+
+
+def test_deltas_are_known_and_read(store):
+    """After git has repacked, all is known still, and what became a delta is read by libgit2."""
+    lines = [b"line %d\n" % number for number in range(2000)]
+    ids = write_pack(store, [b"".join(lines[:-number] if number else lines) for number in range(20)])
+    tree = store.objects.add_nested({f"f{number}": _entry(id) for number, id in enumerate(ids)})
+    commit = store.objects.add_commit(tree, identity=NOBODY, time=1, message="m")
+    with store.refs.transaction("test") as transaction:
+        transaction.set("refs/tags/x", commit)
+    git(store, "repack", "-a", "-d", "-f", "-q")
+    packs = PackedReader(os.path.join(store.git, "objects/pack"))
+    assert any(packs.find(id) is None for id in ids), "git made no delta"
+    known = snapshot(os.path.join(store.git, "objects"))
+    objects = ObjectDatabase(store.git)
+    for id in ids:
+        assert known(id.raw)
+        assert object_id("blob", objects.blob(id)) == id
+
+
+def _entry(id):
+    from hashdist.objects.tree import Entry, Mode
+
+    return Entry(b"x", Mode.FILE, id)
+
+
+def test_many_packs(store, monkeypatch):
+    """With many packs libgit2 is asked, and says the same."""
+    asked = []
+    real = libgit2.tester
+    monkeypatch.setattr(libgit2, "tester", lambda objects: asked.append(objects) or real(objects))
+    ids = [write_pack(store, [b"%d" % number])[0] for number in range(20)]
+    loose = store.objects.add_blob(b"loose")
+    known = snapshot(os.path.join(store.git, "objects"))
+    assert asked
+    assert all(known(id.raw) for id in [*ids, loose])
+    assert not known(b"\1" * 20)
+    assert not known(loose.raw[:1] + b"\1" * 19)
+
+
+def test_a_damaged_pack_is_seen(store):
+    """A flipped bit in a pack is an error, and not other bytes."""
+    (id,) = write_pack(store, [b"some text " * 100])
+    (pack,) = (name for name in os.listdir(os.path.join(store.git, "objects/pack")) if name.endswith(".pack"))
+    path = os.path.join(store.git, "objects/pack", pack)
+    os.chmod(path, 0o644)
+    with open(path, "r+b") as file:
+        file.seek(30)
+        byte = file.read(1)
+        file.seek(30)
+        file.write(bytes([byte[0] ^ 1]))
+    with pytest.raises(DamagedError):
+        ObjectDatabase(store.git).blob(id)
+
+
+def test_a_damaged_index_is_passed_over(store):
+    """An index that is no index is left to libgit2; what it had is stored again."""
+    write_pack(store, [b"data"])
+    folder = os.path.join(store.git, "objects/pack")
+    (index,) = (name for name in os.listdir(folder) if name.endswith(".idx"))
+    os.chmod(os.path.join(folder, index), 0o644)
+    with open(os.path.join(folder, index), "wb") as file:
+        file.write(b"nonsense")
+    assert len(PackedReader(folder)) == 0
+    assert not snapshot(os.path.join(store.git, "objects"))(object_id("blob", b"data").raw)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+from installed import install
 from paired import paired
 
 from hashdist import Store
@@ -24,7 +25,6 @@ from hashdist.sources.declaration import PathSource, PypiSource
 from hashdist.sources.fetching import Fetcher
 from hashdist.store.making import init_store
 
-HDIST = [sys.executable, "-m", "hashdist.cli"]
 #: Real source distributions: one of a few large files, one of very many small ones.
 RELEASES = (("numpy", "2.1.3", 1_500), ("ansible", "10.7.0", 30_000))
 
@@ -60,8 +60,8 @@ def trees(folder: str) -> list[tuple[str, int]]:
 class Place:
     """Fresh stores of all kinds, and the commands that fill them."""
 
-    def __init__(self, folder: str, tree: str) -> None:
-        self.folder, self.tree = folder, tree
+    def __init__(self, program: list[str], folder: str, tree: str) -> None:
+        self.program, self.folder, self.tree = program, folder, tree
         self.ids: dict[str, str] = {}
         self.ours, self.theirs = os.path.join(folder, "ours"), os.path.join(folder, "theirs")
 
@@ -89,7 +89,7 @@ class Place:
 
     def hdist(self) -> None:
         """Our command."""
-        self.ids["ours"] = self._run(*HDIST, "source", "add", self.tree, HDIST_STORE=self.ours)
+        self.ids["ours"] = self._run(*self.program, "source", "add", self.tree, HDIST_STORE=self.ours)
 
     def library(self) -> None:
         """Our library, in a repository of its own."""
@@ -126,7 +126,7 @@ class Place:
 
     def get(self) -> None:
         """Our command."""
-        self._run(*HDIST, "source", "get", self.ids["ours"], "--to", f"{self.folder}/out", HDIST_STORE=self.ours)
+        self._run(*self.program, "source", "get", self.ids["ours"], "--to", f"{self.folder}/out", HDIST_STORE=self.ours)
 
     def export(self) -> None:
         """Our library."""
@@ -157,7 +157,7 @@ def memory(place: Place) -> None:
         )
         env = {**os.environ, "HDIST_STORE": place.ours}
         done = subprocess.run(
-            [sys.executable, "-c", program, *HDIST, "source", *words],
+            [sys.executable, "-c", program, *place.program, "source", *words],
             env=env,
             check=True,
             stdout=subprocess.PIPE,
@@ -170,8 +170,9 @@ def memory(place: Place) -> None:
 def main() -> None:
     """Measure."""
     folder = room()
+    program = install(os.path.join(folder, "program"))
     for tree, count in trees(folder):
-        place = Place(folder, tree)
+        place = Place(program, folder, tree)
         fresh = place.fresh
         paired(
             f"import of {count} files, library",

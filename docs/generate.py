@@ -29,8 +29,9 @@ def page() -> str:
             lines += ["", f"### hdist {name}", "", f"{summary[0].upper()}{summary[1:]}."]
             command = load(name)
             if isinstance(command, click.Group):
-                for sub in command.commands.values():
-                    lines += describe(f"hdist {name} {sub.name}", sub)
+                context = click.Context(command)
+                for sub in command.list_commands(context):
+                    lines += describe(f"hdist {name} {sub}", command.get_command(context, sub))
             else:
                 lines += describe(f"hdist {name}", command)
     return "\n".join(lines) + "\n"

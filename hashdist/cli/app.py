@@ -49,8 +49,7 @@ class App:
     @functools.cached_property
     def store(self) -> Store:
         """The store; the default one makes itself when something is to be written."""
-        from hashdist.store.making import init_store  # noqa: PLC0415 - each command loads what it uses
-        from hashdist.store.store import NotAStoreError, Store  # noqa: PLC0415
+        from hashdist.store.store import NotAStoreError, Store  # noqa: PLC0415 - each command loads what it uses
 
         def open_store() -> Store:
             path = self.env.get("PATH") or os.defpath
@@ -61,6 +60,8 @@ class App:
         except NotAStoreError:
             if not self._creates or self.path != default_path(self.env):
                 raise
+        from hashdist.store.making import init_store  # noqa: PLC0415 - see above
+
         init_store(self.path)
         self.say(f"made the store {self.path}")
         return open_store()

@@ -11,6 +11,7 @@ from hashdist.errors import HashdistError, UsageError
 from hashdist.version import __version__
 
 from . import quick
+from .errors import error_json
 from .table import SUMMARIES, help_text
 
 if TYPE_CHECKING:
@@ -129,8 +130,7 @@ def _report(error: HashdistError, *, as_json: bool) -> int:
     if as_json:
         import json  # noqa: PLC0415 - not needed for the quick answers
 
-        document = {"version": 1, "error": {"code": error.code, "message": error.message, "hint": error.hint}}
-        sys.stdout.write(json.dumps(document) + "\n")
+        sys.stdout.write(json.dumps({"version": 1, "error": error_json(error)}) + "\n")
         return error.exit_code
     for line in error.message.split("\n"):
         sys.stderr.write(f"hdist: {_shown(line)}\n" if not line.startswith("  ") else f"{_shown(line)}\n")

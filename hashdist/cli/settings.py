@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,9 +66,13 @@ def settings_files(env: Mapping[str, str]) -> list[str]:
 def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            document = tomllib.load(file)
+            data = file.read()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return {}
+    import tomllib  # noqa: PLC0415 - most have no such file
+
+    try:
+        document = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidError(f"{path}: {error}") from error
     table = document.get("sources", {})

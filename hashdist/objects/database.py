@@ -103,7 +103,8 @@ class ObjectDatabase:
 
     def size(self, id: ObjectId) -> int:
         """The bytes of a blob; raises `NotFoundError` or `DamagedError`."""
-        return libgit2.size(self._repository, id)
+        whole = self.packed.find(id)
+        return whole.size if whole is not None else libgit2.size(self._repository, id)
 
     def blob(self, id: ObjectId) -> bytes:
         """Read a blob; raises `NotFoundError` or `DamagedError`."""

@@ -6,7 +6,6 @@ fetched again.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from hashdist.objects.importing import LimitError
 from hashdist.objects.manifest import file_sha256
 
 from .declaration import without_credentials
+from .downloads import cached, folders
 from .network import Network, TruncatedError, asking, back_off, body, local_path, pause, reading
 from .partial import Partial, Version, partial_file
 
@@ -82,7 +82,7 @@ def download(
     Raises `HashMismatchError`, `UrlNotFoundError`, `OfflineError`, `TruncatedError`, `TooSlowError`,
     `LimitError` or another `NetworkError`; what came is never taken for the whole file then.
     """
-    if sha256 is not None and (found := cached(store, sha256, network)) is not None:
+    if sha256 is not None and (found := cached(store, sha256, network.settings)) is not None:
         return Download(found, sha256, os.path.getsize(found), without_credentials(urls[-1]))
     failures: list[HashdistError] = []
     for url in urls:
@@ -103,39 +103,14 @@ def _together(failures: list[HashdistError]) -> HashdistError:
     return worst
 
 
-def cached(store: Store, sha256: str, network: Network) -> str | None:
-    """Where the file with this hash lies, if it is here and whole; a damaged one is removed."""
-    for folder in _folders(store, network):
-        path = os.path.join(folder, sha256)
-        if os.path.isfile(path):
-            if file_sha256(path) == sha256:
-                with contextlib.suppress(OSError):
-                    os.utime(path)  # gc tells by it when it was last wanted
-                return path
-            with contextlib.suppress(OSError):  # somebody else's: it is passed over
-                os.unlink(path)
-    return None
-
-
-def _folders(store: Store, network: Network) -> list[str]:
-    """Where downloads are looked for; the first is where they are put."""
-    own = store.inside("downloads")
-    shared = network.settings.downloads
-    if shared is None:
-        return [own]
-    with contextlib.suppress(OSError):
-        os.makedirs(shared, exist_ok=True)
-    return [shared, own] if os.access(shared, os.W_OK) else [own, shared]
-
-
 def _download_one(store: Store, url: str, sha256: str | None, network: Network, judge: Judge) -> Download:
-    folder = _folders(store, network)[0]
+    folder = folders(store, network.settings)[0]
     # two files that are pinned differently never mix, whatever a server says of their versions
     key = f"{without_credentials(url)} {sha256 or ''}".strip()
     # in a directory that several people share each has their own
     place = os.path.join(folder, "partial" if folder == store.inside("downloads") else f"partial-{os.getuid()}")
     with partial_file(place, key, durable=store.durable, waiting=store.waiting, give_up=network.check) as partial:
-        if sha256 is not None and (found := cached(store, sha256, network)) is not None:
+        if sha256 is not None and (found := cached(store, sha256, network.settings)) is not None:
             return Download(found, sha256, os.path.getsize(found), without_credentials(url))
         if urlsplit(url).scheme == "file":
             _copy(url, partial, network)

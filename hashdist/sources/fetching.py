@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hashdist.errors import HashdistError, InvalidError, NetworkError, NotFoundError
+from hashdist.errors import HashdistError, InvalidError, NetworkError
 from hashdist.fsutil.clock import time_text
-from hashdist.objects.ids import SourceId, TreeId
-from hashdist.objects.statcache import StatCache
-from hashdist.objects.tree import Mode
+from hashdist.objects.ids import SourceId
 from hashdist.progress import SILENT, Progress
-from hashdist.store import index
 from hashdist.store.provenance import Provenance
 
 from .archives import Archives
-from .declaration import Declaration, GitSource, PypiSource, without_credentials
+from .declaration import Declaration, GitSource, PathSource, PypiSource, without_credentials
 from .download import HashMismatchError, download
 from .git import Origins, Revision
+from .keeping import keep
+from .local import add_path
 from .mirror import tree_url
 from .network import Network
 from .obtaining import Obtained, Obtainer
-from .path import import_path
 from .pin import Pin
 from .pip_settings import read_pip_settings
 from .pypi import PythonTarget
@@ -120,10 +116,14 @@ class Fetcher:
     def _keep(self, request: Request, obtained: Obtained) -> Pin:
         """Import what was fetched, and give it its ref."""
         declaration = request.declaration
+        if isinstance(declaration, PathSource):
+            assert isinstance(obtained, str), "that is what was obtained of it"
+            return add_path(
+                self.store, declaration, obtained, env=self.env, settings=self.settings, progress=self.progress
+            )
         document = wanted(declaration, request.target)
         with self.store.lock(shared=True, purpose="import"):
-            if isinstance(obtained, str):
-                return self._keep_path(obtained, declaration, document)
+            assert not isinstance(obtained, str), "only paths are"
             if isinstance(obtained, Revision):
                 return self._keep_revision(obtained, declaration, document)
             tree, stripped = self._archives.add(obtained)
@@ -139,7 +139,7 @@ class Fetcher:
                 subdir=declaration.subdir,
             )
             # of what was here already nobody was asked
-            kept = self._give_ref(tree, declaration, came_from if file.fetched else None)
+            kept = keep(self.store, tree, declaration.subdir, came_from if file.fetched else None)
             return Pin(
                 document,
                 kept,
@@ -150,26 +150,6 @@ class Fetcher:
                 etag=file.etag,
                 date=time_text(self.store.now()),
             )
-
-    def _keep_path(self, path: str, declaration: Declaration, document: dict[str, Any]) -> Pin:
-        key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
-        remembered = index.read_bytes(self.store, index.STATES, key)
-        before = StatCache.decode(remembered) if remembered else None
-        if before is not None and SourceId(before.held_by) not in self.store.sources:
-            before = None  # gc may have taken its blobs
-        imported = import_path(
-            self.store.objects,
-            path,
-            env=self.env,
-            limits=self.settings.limits,
-            progress=self.progress,
-            before=before,
-        )
-        came_from = Provenance("path", path, stripped=imported.stripped, subdir=declaration.subdir)
-        kept = self._give_ref(imported.tree, declaration, came_from)
-        if imported.cache is not None and kept == imported.tree:
-            index.write(self.store, index.STATES, key, imported.cache.encode())
-        return Pin(document, kept, stripped=imported.stripped, date=time_text(self.store.now()))
 
     def _keep_revision(self, revision: Revision, declaration: Declaration, document: dict[str, Any]) -> Pin:
         assert isinstance(declaration, GitSource), "only those have revisions"
@@ -182,16 +162,8 @@ class Fetcher:
             self.progress.note(f"{revision.url} has {imported.lfs} files in git-lfs: their pointers are the source")
         if declaration.rev != revision.commit:
             self.progress.note(f"pinned {revision.url} {declaration.rev} at commit {revision.commit}")
-        kept = self._give_ref(imported.tree, declaration, came_from)
+        kept = keep(self.store, imported.tree, declaration.subdir, came_from)
         return Pin(document, kept, revision.url, commit=revision.commit, date=time_text(self.store.now()))
-
-    def _give_ref(self, tree: TreeId, declaration: Declaration, came_from: Provenance | None) -> SourceId:
-        if declaration.subdir is not None:
-            entry = self.store.objects.find(tree, declaration.subdir)
-            if entry is None or entry.mode is not Mode.DIRECTORY:
-                raise NotFoundError(f"the source has no directory '{declaration.subdir}'")
-            tree = TreeId(entry.id)
-        return self.store.sources.keep(tree, reason="source", came_from=came_from)
 
     def _bring_from_mirror(self, pin: Pin) -> bool:
         """Look for the files of a source on the mirrors, by the id of their tree."""

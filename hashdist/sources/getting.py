@@ -15,8 +15,8 @@ from hashdist.objects.exporting import Modes, export_tree
 from hashdist.objects.ids import SourceId, TreeId
 from hashdist.progress import SILENT, Progress
 
-from .download import cached
-from .network import Network
+from .downloads import cached
+from .settings import FetchSettings
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
@@ -55,7 +55,7 @@ def get_source(
         export_tree(store.objects, id, staging, mtime=mtime, progress=progress, label=id[:12])
 
 
-def get_archive(store: Store, id: SourceId, place: str, network: Network) -> str:
+def get_archive(store: Store, id: SourceId, place: str, settings: FetchSettings) -> str:
     """Copy the archive that a source came as to the new file `place`, if it is kept; returns its SHA-256.
 
     Raises `ArchiveAbsentError`, and `ConflictError` if there is something.
@@ -64,7 +64,7 @@ def get_archive(store: Store, id: SourceId, place: str, network: Network) -> str
     place = _room(place)
     for seen in store.sources.seen(id):
         sha256 = seen.provenance.sha256
-        path = cached(store, sha256, network) if sha256 else None
+        path = cached(store, sha256, settings) if sha256 else None
         if sha256 and path:
             temporary = f"{place}.tmp-{unique_suffix()}"
             try:

@@ -1,12 +1,13 @@
 """A mirror: a directory that any web server can serve, with archives and trees by their hashes.
 
-``archives/<2 digits>/<sha256>`` is an archive as it came; ``trees/<2 digits>/<tree id>.tar.zst`` are the files of
-a source that came without one (from git, or a directory). Both are checked by their names when they are used, so
-a mirror need not be trusted.
+``archives/<2 digits>/<sha256>`` is an archive as it came; ``trees/<2 digits>/<tree id>.tar.zst`` are the files of a
+source that came at least once without one (from git, or a directory). Both are checked by their names when they are
+used, so a mirror need not be trusted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -21,8 +22,8 @@ from hashdist.objects.ids import SourceId, TreeId
 from hashdist.objects.importing import as_stream
 from hashdist.objects.packing import LARGE_FILE
 
-from .download import cached
-from .network import Network
+from .downloads import cached
+from .settings import FetchSettings
 
 if TYPE_CHECKING:
     from hashdist.objects.database import ObjectDatabase
@@ -49,7 +50,7 @@ def tree_url(mirror: str, id: TreeId) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """What a mirror has of a source now."""
+    """A file of a source that a mirror has now."""
 
     id: SourceId
     """The source."""
@@ -59,7 +60,7 @@ class Mirrored:
     """Whether it was not there before."""
 
 
-def write_mirror(store: Store, folder: str, sources: Iterable[SourceId], network: Network) -> Iterator[Mirrored]:
+def write_mirror(store: Store, folder: str, sources: Iterable[SourceId], settings: FetchSettings) -> Iterator[Mirrored]:
     """Bring a mirror up to date, a file at a time; what is there already stays."""
     readme = os.path.join(folder, "README")
     if os.path.lexists(folder) and not _is_mirror(folder, readme):
@@ -68,27 +69,45 @@ def write_mirror(store: Store, folder: str, sources: Iterable[SourceId], network
     if not os.path.exists(readme):
         write_file(readme, _README.encode(), durable=False)
     for id in sources:
-        archives = [one for seen in store.sources.seen(id) if (one := seen.provenance.sha256)]
-        path, sha256 = next(((at, one) for one in archives if (at := cached(store, one, network))), (None, ""))
-        place = archive_url("", sha256) if path else tree_url("", id)
-        target = os.path.join(folder, place.lstrip("/"))
-        if os.path.exists(target):
-            yield Mirrored(id, place.lstrip("/"), new=False)
-            continue
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        temporary = f"{target}.tmp-{unique_suffix()}"
-        try:
-            if path:
-                shutil.copyfile(path, temporary)
-            else:
-                _write_tree(store.objects, id, temporary)
-            os.chmod(temporary, 0o644)
-            os.rename(temporary, target)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
-        yield Mirrored(id, place.lstrip("/"), new=True)
+        for place, archive in _places(store, id, settings):
+            target = os.path.join(folder, place)
+            new = not os.path.exists(target)
+            if new:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                with _appearing(target) as temporary:
+                    if archive:
+                        shutil.copyfile(archive, temporary)
+                    else:
+                        _write_tree(store.objects, id, temporary)
+            yield Mirrored(id, place, new)
+
+
+def _places(store: Store, id: SourceId, settings: FetchSettings) -> Iterator[tuple[str, str | None]]:
+    """What a mirror has of a source: each archive of it that is kept, and where it lies; None: the tree itself.
+
+    The tree is there for those who had the source from elsewhere, and cannot know any archive of it.
+    """
+    seen = store.sources.seen(id)
+    hashes = dict.fromkeys(one.provenance.sha256 for one in seen if one.provenance.sha256)
+    kept = {sha256: path for sha256 in hashes if (path := cached(store, sha256, settings))}
+    for sha256, path in kept.items():
+        yield archive_url("", sha256).lstrip("/"), path
+    if not kept or any(one.provenance.sha256 is None for one in seen):
+        yield tree_url("", id).lstrip("/"), None
+
+
+@contextlib.contextmanager
+def _appearing(path: str) -> Iterator[str]:
+    """A name for a file that is to be written, which gets its own at the end."""
+    temporary = f"{path}.tmp-{unique_suffix()}"
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
 
 
 def _is_mirror(folder: str, readme: str) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from hashdist import process
 from hashdist.errors import NotFoundError
-from hashdist.objects.archive import import_archive, is_archive
 from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.directory import import_remembering
 from hashdist.objects.ids import TreeId
@@ -55,6 +54,8 @@ def import_path(
         return ImportedPath(imported.tree, cache=imported.cache)
     if not os.path.isfile(path):
         raise NotFoundError(f"no file or directory '{path}'")
+    from hashdist.objects.archive import import_archive, is_archive  # noqa: PLC0415 - readers of many formats
+
     if is_archive(path):
         archive = import_archive(
             objects, path, strip=not path.endswith(".whl"), limits=limits, progress=progress, hash_only=hash_only
@@ -87,11 +88,23 @@ def import_file(
         return importer.finish()[0]
 
 
+def _may_be_checkout(path: str) -> bool:
+    """Whether git, which looks for ``.git`` here and above, could find a checkout."""
+    path = os.path.realpath(path)
+    while not os.path.lexists(os.path.join(path, ".git")):
+        if path == "/":
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
 def _git_files(path: str, env: Mapping[str, str]) -> list[bytes] | None:
     """Tracked files, and untracked ones that are not ignored, that are there now; None outside a checkout.
 
     Submodules, and repositories inside that git does not track, are gone into in the same way.
     """
+    if not _may_be_checkout(path):
+        return None  # to ask git takes longer than to import a small directory
     clean = {name: value for name, value in env.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
     # whose checkout it is does not matter for reading it, as long as nothing that it sets is run
     safe = ("safe.directory=*", "core.fsmonitor=false", "core.hooksPath=/dev/null", "core.untrackedCache=false")

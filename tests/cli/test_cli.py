@@ -298,9 +298,7 @@ def test_every_command_has_help(hdist, name):
 def test_the_table():
     """Every command of the contract so far is in the table, and every module of commands too."""
     folder = os.path.join(os.path.dirname(sys.modules["hashdist.cli.table"].__file__), "commands")
-    modules = {
-        name[:-3].replace("_", "-") for name in os.listdir(folder) if name.endswith(".py") and name != "__init__.py"
-    }
+    modules = {name.removesuffix(".py").replace("_", "-") for name in os.listdir(folder) if not name.startswith("__")}
     assert modules == set(SUMMARIES)
     assert sum(map(len, COMMANDS.values())) == len(SUMMARIES)
 
@@ -422,3 +420,33 @@ def test_the_directory_is_gone(hdist, stack, tmp_path):
     )
     assert done.returncode in {1, 3}
     assert "Traceback" not in done.stderr
+
+
+def test_small_source_commands_load_little(hdist, tmp_path):
+    """Adding, getting and telling of what is on this machine loads neither libgit2 nor what talks to servers."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/file").write_text("x")
+    id = hdist("source", "add", str(tmp_path / "d")).stdout.strip()
+    for words in (
+        ["source", "add", str(tmp_path / "d")],
+        ["source", "get", id, "--to", str(tmp_path / "out")],
+        ["source", "show", id],
+        ["source", "list"],
+    ):
+        code = f"import sys; from hashdist.cli.main import main; assert main({words!r}) == 0; print(*sys.modules)"
+        env = {**os.environ, "HDIST_STORE": str(tmp_path / "store")}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+        loaded = set(done.stdout.splitlines()[-1].split())
+        assert loaded & {"pygit2", "tqdm", "requests", "urllib3", "hashdist.sources.network"} == set(), words
+
+
+def test_several_sources_in_json(hdist, tmp_path):
+    """With --json what came is told beside what did not, and the exit code is that of the first failure."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/file").write_text("x")
+    done = hdist("source", "add", str(tmp_path / "d"), f"file://{tmp_path}/no.tar.gz", "--json", expect=7)
+    document = json.loads(done.stdout)
+    assert [one["declaration"]["path"] for one in document["sources"]] == [str(tmp_path / "d")]
+    (failure,) = document["errors"]
+    assert failure["thing"].endswith("/no.tar.gz")
+    assert failure["code"] == document["error"]["code"] == "url_not_found"

@@ -18,6 +18,7 @@ from hashdist.sources.declaration import GitSource, PathSource, UrlSource
 from hashdist.sources.fetching import Fetcher
 from hashdist.sources.getting import ArchiveAbsentError, get_archive, get_source
 from hashdist.sources.mirror import write_mirror
+from hashdist.sources.settings import FetchSettings
 from hashdist.store.making import init_store
 from hashdist.store.store import Store
 
@@ -100,11 +101,11 @@ def test_get_the_archive(store, tmp_path):
     (tmp_path / "x.tar.gz").write_bytes(archive(1, a="1"))
     fetcher = Fetcher(store)
     id = fetcher.pin(UrlSource(f"file://{tmp_path}/x.tar.gz")).tree
-    get_archive(store, id, str(tmp_path / "again.tar.gz"), fetcher.network())
+    get_archive(store, id, str(tmp_path / "again.tar.gz"), FetchSettings())
     assert (tmp_path / "again.tar.gz").read_bytes() == archive(1, a="1")
     os.unlink(store.inside("downloads", hashlib.sha256(archive(1, a="1")).hexdigest()))
     with pytest.raises(ArchiveAbsentError):
-        get_archive(store, id, str(tmp_path / "third.tar.gz"), fetcher.network())
+        get_archive(store, id, str(tmp_path / "third.tar.gz"), FetchSettings())
 
 
 @pytest.mark.parametrize("served", [True, False])
@@ -119,9 +120,9 @@ def test_a_mirror_serves_everything(store, folder, tmp_path, clock, served):
     fetcher = Fetcher(store)
     sources = [UrlSource(f"file://{place}"), PathSource(str(folder)), GitSource(f"file://{project}", "main")]
     pins = [fetcher.pin(source) for source in sources]
-    made = list(write_mirror(store, str(tmp_path / "mirror"), [pin.tree for pin in pins], fetcher.network()))
+    made = list(write_mirror(store, str(tmp_path / "mirror"), [pin.tree for pin in pins], FetchSettings()))
     assert [one.new for one in made] == [True, True, True]
-    again = write_mirror(store, str(tmp_path / "mirror"), [pin.tree for pin in pins], fetcher.network())
+    again = write_mirror(store, str(tmp_path / "mirror"), [pin.tree for pin in pins], FetchSettings())
     assert [one.new for one in again] == [False, False, False]
     for gone in (place, folder, project):
         gone.rename(f"{gone}.gone")
@@ -145,7 +146,7 @@ def test_a_mirror_that_lies(store, folder, tmp_path, clock):
     (folder / "more").write_text("more")
     other_pin = Fetcher(store).pin(PathSource(str(folder)))
     mirror = tmp_path / "mirror"
-    list(write_mirror(store, str(mirror), [other_pin.tree], Fetcher(store).network()))
+    list(write_mirror(store, str(mirror), [other_pin.tree], FetchSettings()))
     (source,) = mirror.glob("trees/*/*")
     target = mirror / f"trees/{pin.tree[:2]}/{pin.tree}.tar.zst"
     target.parent.mkdir(exist_ok=True)
@@ -164,7 +165,7 @@ def test_a_mirror_is_not_written_over_something_else(store, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").write_text("mine")
     with pytest.raises(ConflictError, match="not a mirror"):
-        list(write_mirror(store, str(tmp_path / "full"), [], Fetcher(store).network()))
+        list(write_mirror(store, str(tmp_path / "full"), [], FetchSettings()))
 
 
 def test_gc_takes_all_of_a_source(store, folder, tmp_path, clock):
@@ -218,8 +219,28 @@ def test_a_readme_makes_no_mirror(store, tmp_path):
     (tmp_path / "project").mkdir()
     (tmp_path / "project/README").write_text("mine\n")
     with pytest.raises(ConflictError, match="not a mirror"):
-        list(write_mirror(store, str(tmp_path / "project"), [], Fetcher(store).network()))
+        list(write_mirror(store, str(tmp_path / "project"), [], FetchSettings()))
     assert (tmp_path / "project/README").read_text() == "mine\n"
+
+
+def test_a_mirror_has_every_way_to_a_source(store, folder, tmp_path, clock):
+    """Of a source that came as two archives and as a directory, all three are mirrored: pins of each find it."""
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain/a").write_text("1")
+    for level in (1, 9):
+        (tmp_path / f"{level}.tar.gz").write_bytes(archive(level, a="1"))
+    fetcher = Fetcher(store)
+    pins = [fetcher.pin(UrlSource(f"file://{tmp_path}/{level}.tar.gz")) for level in (1, 9)]
+    pins.append(fetcher.pin(PathSource(str(tmp_path / "plain"))))
+    assert len({pin.tree for pin in pins}) == 1
+    made = list(write_mirror(store, str(tmp_path / "mirror"), [pins[0].tree], FetchSettings()))
+    assert sorted(one.path.partition("/")[0] for one in made) == ["archives", "archives", "trees"]
+    for gone in ("1.tar.gz", "9.tar.gz", "plain"):
+        (tmp_path / gone).rename(tmp_path / f"{gone}.gone")
+    for number, pin in enumerate(pins):
+        init_store(str(tmp_path / f"other{number}"), durability="fast")
+        other = Store.open(str(tmp_path / f"other{number}"), clock=clock, search_path=os.environ["PATH"])
+        assert Fetcher(other, settings=quick(mirrors=(f"file://{tmp_path}/mirror",))).bring(pin) == pin.tree
 
 
 def test_what_a_mirror_gave_others_can_have(store, tmp_path, clock):
@@ -228,7 +249,7 @@ def test_what_a_mirror_gave_others_can_have(store, tmp_path, clock):
     place.write_bytes(archive(1, a="1"))
     fetcher = Fetcher(store)
     pin = fetcher.pin(UrlSource(f"file://{place}"))
-    list(write_mirror(store, str(tmp_path / "mirror"), [pin.tree], fetcher.network()))
+    list(write_mirror(store, str(tmp_path / "mirror"), [pin.tree], FetchSettings()))
     init_store(str(tmp_path / "other"), durability="fast")
     other = Store.open(str(tmp_path / "other"), clock=clock, search_path=os.environ["PATH"])
     served = Fetcher(other, settings=quick(mirrors=(f"file://{tmp_path}/mirror",)))

@@ -12,6 +12,7 @@ from hashdist.version import __version__
 
 from . import quick
 from .errors import error_json
+from .interruptions import Terminated, terminable
 from .table import SUMMARIES, help_text
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _GROUPS = ("source", "artifact")
 _VALUE_OPTIONS = ("--store",)
-
-
-class Terminated(BaseException):
-    """Somebody sent SIGTERM, or the terminal has gone: stop as for an interruption."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,12 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    import signal  # noqa: PLC0415 - not needed for the quick answers above
+    import click  # noqa: PLC0415 - not needed for the quick answers above
 
-    import click  # noqa: PLC0415
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+    terminable()
     name, rest = _split(arguments)
     if name not in SUMMARIES:
         import difflib  # noqa: PLC0415 - only for the mistaken
@@ -112,11 +106,6 @@ def _split(arguments: list[str]) -> tuple[str, list[str]]:
     if name in _GROUPS and rest and not rest[0].startswith("-"):
         return name, [rest[0], *leading, *rest[1:]]
     return name, [*leading, *rest]
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    del number, frame
-    raise Terminated
 
 
 def _of_system(error: OSError) -> HashdistError:

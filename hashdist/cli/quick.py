@@ -1,8 +1,8 @@
 """The commands people run all day, answered before click is loaded.
 
-``hdist checkout NAME`` between prefixes that exist, and ``hdist build`` with nothing to do, make the same
-library calls as the full commands and print the same words; whatever cannot be settled by refs and the index
-alone is left to those.
+``hdist checkout NAME`` between prefixes that exist, ``hdist build`` with nothing to do, and ``hdist source add DIR``
+where nobody looks on, make the same library calls as the full commands and print the same words; whatever needs
+more is left to those.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from hashdist.refs import names
 
-from .identity import quick_identity, store_path
+from .identity import full_identity, quick_identity, store_path
+from .interruptions import terminable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,21 +22,25 @@ if TYPE_CHECKING:
     from hashdist.store.store import Store
 
 
+#: What is said of sources that were added.
+KEPT = "kept for gc's grace period, and longer once a profile uses it\n"
+
+
 def answer(arguments: list[str], env: Mapping[str, str]) -> bool:
     """Do the whole command and return True; or return False with nothing done."""
     words = [word for word in arguments[1:] if not word.startswith("-")]
-    if (
-        env.get("HDIST_QUIET")
-        or arguments[0] not in {"checkout", "build"}
-        or len(words) != len(arguments) - 1
-        or len(words) > 1
-    ):
+    if env.get("HDIST_QUIET") or len(words) != len(arguments) - 1:
+        return False
+    adding = arguments[:2] == ["source", "add"] and len(words) == 2  # noqa: PLR2004 - add and what
+    if not adding and (arguments[0] not in {"checkout", "build"} or len(words) > 1):
         return False
     path = store_path(None, env)
     if not os.path.exists(os.path.join(path, "format")):
         return False
     from hashdist.store.store import Store  # noqa: PLC0415 - no other command needs it this early
 
+    if adding:
+        return _add(path, words[1], env)
     store = Store.open(path, identity=quick_identity(env))
     if arguments[0] == "build":
         return _build(store, words[0] if words else "HEAD")
@@ -67,6 +72,33 @@ def _build(store: Store, name: str) -> bool:
         return False
     sys.stderr.write(nothing_to_do(total))
     return True
+
+
+def _add(path: str, place: str, env: Mapping[str, str]) -> bool:
+    # a person who looks on gets a bar
+    if sys.stderr.isatty() or ":" in place or not os.path.isdir(place):
+        return False
+    from hashdist.sources.declaration import PathSource  # noqa: PLC0415 - see above
+    from hashdist.sources.local import add_path  # noqa: PLC0415
+    from hashdist.store.roots import in_use  # noqa: PLC0415
+    from hashdist.store.store import Store  # noqa: PLC0415
+
+    from .settings import FetchOptions, fetch_settings  # noqa: PLC0415
+
+    terminable()
+    settings = fetch_settings(env, FetchOptions())
+    search_path = env.get("PATH") or os.defpath
+    store = Store.open(path, identity=full_identity(env), waiting=_waiting, search_path=search_path)
+    source = PathSource(os.path.abspath(place))
+    with in_use(store):
+        pin = add_path(store, source, source.path, env=env, settings=settings)
+    sys.stderr.write(KEPT)
+    sys.stdout.write(f"{pin.tree}\n")
+    return True
+
+
+def _waiting(holder: str) -> None:
+    sys.stderr.write(f"waiting for {holder}\n")
 
 
 def switched(branch: str | None, commit: str, path: str) -> str:

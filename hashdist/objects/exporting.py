@@ -17,7 +17,7 @@ from .workers import Workers
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Files for one process at a time.
-_BATCH = 256
+_BATCH = 32
 #: Bytes of a path that every file system takes at once.
 _PATH_LIMIT = 3500
 

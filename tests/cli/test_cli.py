@@ -450,3 +450,24 @@ def test_several_sources_in_json(hdist, tmp_path):
     (failure,) = document["errors"]
     assert failure["thing"].endswith("/no.tar.gz")
     assert failure["code"] == document["error"]["code"] == "url_not_found"
+
+
+def test_a_quick_answer_is_the_full_one(hdist, tmp_path):
+    """A directory is added without click being loaded, with the same words and the same store as with it."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/file").write_text("x")
+    quick = hdist("source", "add", str(tmp_path / "d"))
+    told = hdist("source", "log", quick.stdout.strip()).stdout
+    full = hdist("source", "add", str(tmp_path / "d"), "--no-progress")
+    assert (quick.stdout, quick.stderr) == (full.stdout, full.stderr)
+    assert hdist("source", "log", quick.stdout.strip()).stdout == told
+    code = "import sys; from hashdist.cli.main import main; main(sys.argv[1:]); print('click' in sys.modules)"
+    words = ["source", "add", str(tmp_path / "d")]
+    env = {**os.environ, "HDIST_STORE": str(tmp_path / "store")}
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout == f"{quick.stdout}False\n"
+    (tmp_path / "d/socket").mkdir()
+    os.mkfifo(tmp_path / "d/socket/pipe")
+    bad = hdist("source", "add", str(tmp_path / "d"), expect=1)
+    assert bad.stdout == ""
+    assert "is not a file, a link or a directory" in bad.stderr

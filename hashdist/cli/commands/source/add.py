@@ -8,6 +8,7 @@ import click
 
 from hashdist.cli.app import App, command as make
 from hashdist.cli.errors import error_json
+from hashdist.cli.quick import KEPT
 from hashdist.errors import HashdistError, UsageError
 from hashdist.sources.declaration import Declaration, PathSource
 from hashdist.sources.local import add_path
@@ -42,7 +43,7 @@ def command(
     pins = {thing: one for thing, one in found.items() if isinstance(one, Pin)}
     failures = {thing: one for thing, one in found.items() if isinstance(one, HashdistError)}
     if pins:
-        app.say("kept for gc's grace period, and longer once a profile uses it")
+        app.say(KEPT.rstrip())
     if not app.as_json:
         for thing in things:
             if thing in pins:

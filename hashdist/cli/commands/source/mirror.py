@@ -8,7 +8,7 @@ import click
 
 from hashdist.cli.app import App, command as make
 from hashdist.errors import UsageError
-from hashdist.sources.mirror import write_mirror
+from hashdist.sources.mirror import Mirrored, write_mirror
 from hashdist.store.roots import in_use
 from hashdist.workflow.fetching import sources_of
 
@@ -24,7 +24,7 @@ def command(app: App, folder: str, revisions: tuple[str, ...]) -> None:
     if not folder:
         raise UsageError("an empty text names no directory")
     wanted = sources_of(app.session, revisions) if revisions else app.store.sources.all()
-    made = []
+    made: list[Mirrored] = []
     with in_use(app.store), app.progress.task("mirror", len(wanted), "source") as task:
         for one in write_mirror(app.store, os.path.abspath(folder), wanted, app.settings):
             task.advance(int(not made or made[-1].id != one.id))

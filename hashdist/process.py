@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .errors import HashdistError, NotFoundError
 
 _CHUNK = 1 << 18
+#: Seconds between two looks at whether anybody waits for a program, and for it to end when nobody does.
+_MOMENT = 0.1
+#: By this variable all processes that a program started are found again.
+_MARK = "HDIST_STARTED"
+_PATIENCE = 2.0
 
 
 class ProgramMissingError(NotFoundError):
@@ -90,16 +97,22 @@ def run(
 def _started(
     arguments: Sequence[str], *, env: Mapping[str, str], stdout: int, told: list[str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A program at work; killed when the block raises. At the end its status must be zero, or `told` is its words."""
+    """A program at work; ended when the block raises. At the end its status must be zero, or `told` is its words."""
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
     with _missing(arguments):
         program = subprocess.Popen(
-            list(arguments), env=dict(env), stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE
+            list(arguments), env={**env, _MARK: mark}, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE
         )
     with program:
         try:
             yield program
         except BaseException:
-            program.kill()
+            program.terminate()  # git takes away its locks, and ends what it started
+            try:
+                program.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                program.kill()
+            kill_by_environment(_MARK, mark)  # what it started, and does not end with it
             raise
     if program.returncode != 0:
         raise ProgramFailedError(arguments, program.returncode, "\n".join(told))
@@ -129,16 +142,39 @@ def stream(arguments: Sequence[str], *, env: Mapping[str, str]) -> Iterator[byte
         said.append(program.stderr.read().decode(errors="replace"))
 
 
-def listen(arguments: Sequence[str], *, env: Mapping[str, str], told: Callable[[str], None]) -> None:
-    """Run a program that tells on its standard error how far it is; `told` gets each line. Raises as `run` does."""
+def listen(
+    arguments: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    told: Callable[[str], None] = lambda _: None,
+    check: Callable[[], None] = lambda: None,
+) -> bytes:
+    """Run a program that tells on its standard error how far it is, and return what it prints.
+
+    `told` gets each line. `check` is called again and again; when it raises the program is ended. Raises as `run` does.
+    """
     said: list[str] = []
-    with _started(arguments, env=env, stdout=subprocess.DEVNULL, told=said) as program:
+    printed: list[bytes] = []
+    with _started(arguments, env=env, stdout=subprocess.PIPE, told=said) as program:
+        assert program.stdout is not None, "it is a pipe"
         assert program.stderr is not None, "it is a pipe"
         rest = b""
-        while chunk := program.stderr.read1(4096):  # type: ignore[attr-defined]
-            *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
-            for line in lines:
-                text = line.decode(errors="replace").strip()
-                said[:] = [*said[-20:], text] if text else said
-                told(text)
+        with selectors.DefaultSelector() as open_ones:
+            for pipe in (program.stdout, program.stderr):
+                open_ones.register(pipe, selectors.EVENT_READ)
+            while open_ones.get_map():
+                check()
+                for key, _ in open_ones.select(_MOMENT):
+                    chunk = os.read(key.fd, _CHUNK)
+                    if not chunk:
+                        open_ones.unregister(key.fileobj)
+                    elif key.fileobj is program.stdout:
+                        printed.append(chunk)
+                    else:
+                        *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+                        for line in lines:
+                            text = line.decode(errors="replace").strip()
+                            said[:] = [*said[-20:], text] if text else said
+                            told(text)
         said.append(rest.decode(errors="replace"))
+    return b"".join(printed)

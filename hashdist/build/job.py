@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from hashdist.errors import HashdistError
-from hashdist.fsutil.atomic import unique_suffix
 from hashdist.fsutil.locks import locked
-from hashdist.fsutil.removal import remove_tree
+from hashdist.fsutil.removal import discard, remove_tree
 from hashdist.objects.exporting import export_tree
 from hashdist.objects.ids import SpecId
 from hashdist.objects.spec import Spec
@@ -121,7 +120,7 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
     place = Workplace(store.inside("builds", f"{spec.name}-{store.artifacts.hash_part(spec.artifact)}"), prefix)
     if os.path.lexists(prefix):
         kill_by_environment("PREFIX", prefix)
-        _discard(store, prefix)
+        discard(prefix, store.inside("trash"))
     remove_tree(place.root)
     os.mkdir(place.root, 0o755)
     _make_directory(prefix)
@@ -134,7 +133,7 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
             os.rename(prefix, place.inside("prefix"))
         raise
     except BaseException:
-        _discard(store, prefix)
+        discard(prefix, store.inside("trash"))
         remove_tree(place.root)
         raise
     remove_tree(place.root)
@@ -148,17 +147,6 @@ def _make_directory(path: str) -> None:
             os.mkdir(path, 0o755)
             return
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-
-
-def _discard(store: Store, path: str) -> None:
-    """Take a directory away by one rename, then delete it: nobody sees half of it."""
-    if not os.path.lexists(path):
-        return
-    if not os.path.islink(path):
-        os.chmod(path, 0o755)
-    victim = store.inside("trash", unique_suffix())
-    os.rename(path, victim)
-    remove_tree(victim)
 
 
 def _fill(store: Store, spec: Spec, place: Workplace) -> None:

@@ -118,13 +118,25 @@ class App:
     def emit(self, document: dict[str, Any], text: Callable[[], Iterator[str]]) -> None:
         """A result: the document with ``--json``, else the lines."""
         if self.as_json:
-            click.echo(json.dumps({"version": 1, **document}, ensure_ascii=False))
+            text_of = json.dumps({"version": 1, **document}, ensure_ascii=False)
+            if not _is_text(text_of):  # a path; others read it from escapes as Python writes them
+                text_of = json.dumps({"version": 1, **document})
+            click.echo(text_of)
         else:
             for line in text():
                 self.put(line)
 
     def _waiting(self, holder: str) -> None:
         self.say(f"waiting for {holder}")
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text has no bytes in it that are none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _printable(text: str, stream: Any) -> str:

@@ -6,6 +6,21 @@ import contextlib
 import os
 import stat
 
+from .atomic import unique_suffix
+
+
+def discard(path: str, trash: str) -> None:
+    """Take away what lies at `path` by one rename into the directory `trash`, then delete it: nobody sees half of it.
+
+    What is not there, or goes meanwhile, is no error.
+    """
+    victim = os.path.join(trash, unique_suffix())
+    with contextlib.suppress(FileNotFoundError):
+        if not os.path.islink(path) and os.path.isdir(path):
+            os.chmod(path, 0o755)
+        os.rename(path, victim)
+        remove_tree(victim)
+
 
 def remove_tree(path: str) -> None:
     """Delete `path` with all below it, read-only directories included; links are not followed.

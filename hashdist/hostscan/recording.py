@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hashdist.fsutil.atomic import unique_suffix
 from hashdist.fsutil.locks import locked
-from hashdist.fsutil.removal import remove_tree
+from hashdist.fsutil.removal import discard
 from hashdist.fsutil.staging import staged_directory
 from hashdist.objects.ids import CommitId
 from hashdist.objects.record import ArtifactRecord, write_record
@@ -73,7 +72,4 @@ def _discard_dangling(store: Store, path: str) -> None:
     if os.path.isdir(path) and any(
         not os.path.exists(os.path.join(folder, name)) for folder, _, files in os.walk(path) for name in files
     ):
-        os.chmod(path, 0o755)
-        victim = store.inside("trash", unique_suffix())
-        os.rename(path, victim)
-        remove_tree(victim)
+        discard(path, store.inside("trash"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.fsutil.atomic import unique_suffix
+from hashdist.fsutil.removal import discard, remove_tree
 from hashdist.fsutil.staging import staged_directory
 from hashdist.objects import tree
 from hashdist.objects.exporting import Modes, export_tree
@@ -50,7 +51,7 @@ def get_source(
             os.mkdir(staging, 0o755)
             if _link_all(store, id, staging, progress):
                 return
-            shutil.rmtree(staging)
+            remove_tree(staging)
             progress.note(f"'{place}' cannot have hard links into the store: copied")
         export_tree(store.objects, id, staging, mtime=mtime, progress=progress, label=id[:12])
 
@@ -110,7 +111,30 @@ def _link_all(store: Store, id: SourceId, place: str, progress: Progress) -> boo
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise
         return False
-    return _link(store, id, unpacked, place)
+    if _link(store, id, unpacked, place):
+        return True
+    if _is_whole(store, id, unpacked):
+        return False
+    # somebody wrote through a link, or removed what is there: it is made anew, and others keep what they have
+    progress.note(f"the unpacked copy of {id} was changed: made anew")
+    discard(unpacked, store.inside("trash"))
+    remove_tree(place)
+    os.mkdir(place, 0o755)
+    return _link(store, id, _unpacked(store, id, progress), place)
+
+
+def _is_whole(store: Store, id: SourceId, unpacked: str) -> bool:
+    """Whether every file of a source is in `unpacked` as it was written there."""
+    pending: list[tuple[str, TreeId]] = [(unpacked, id)]
+    while pending:
+        here, folder = pending.pop()
+        for entry in store.objects.tree(folder):
+            path = os.path.join(here, os.fsdecode(entry.name))
+            if entry.mode is tree.Mode.DIRECTORY:
+                pending.append((path, TreeId(entry.id)))
+            elif entry.mode is not tree.Mode.SYMLINK and not _is_sealed(path, store.objects.size(entry.id)):
+                return False
+    return True
 
 
 def _link(store: Store, id: SourceId, unpacked: str, place: str) -> bool:
@@ -141,5 +165,8 @@ def _link(store: Store, id: SourceId, unpacked: str, place: str) -> bool:
 
 def _is_sealed(path: str, size: int) -> bool:
     """Whether a file is as it was unpacked: whoever wrote to it left another time."""
-    status = os.lstat(path)
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     return status.st_mtime == _TIME and status.st_size == size and not status.st_mode & 0o222

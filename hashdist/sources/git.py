@@ -161,6 +161,11 @@ class Origins:
                 hint=f'say which: rev = "refs/tags/{rev}" or "refs/heads/{rev}"',
             )
         name, id = next(iter(commits.items()))
+        if len(id) != HEX_DIGITS:
+            raise InvalidError(
+                f"'{url}' names its objects by SHA-256, which the store does not",
+                hint="take an archive of that revision, or a checkout of it: hdist source add DIR",
+            )
         return name, CommitId(id)
 
     def _bring(self, url: str, commit: CommitId, ref: str | None) -> None:
@@ -179,6 +184,10 @@ class Origins:
             if os.path.isdir(path):
                 os.utime(path)
             if not self._has(path, commit):
+                if kind := self._kind(path, commit):
+                    raise InvalidError(
+                        f"'{ref or commit}' of '{url}' is a {kind} and not a commit", hint=f"git ls-remote {url}"
+                    )
                 raise NotFoundError(f"'{url}' has no commit {commit}", hint="was it pushed?")
 
     def _has(self, path: str, commit: CommitId) -> bool:
@@ -193,6 +202,13 @@ class Origins:
                 remove_tree(path)
             return False
         return True
+
+    def _kind(self, path: str, id: CommitId) -> str | None:
+        """What an object is that should have been a commit; None if it did not come."""
+        try:
+            return self._program.run(path, "cat-file", "-t", id).decode().strip()
+        except ProgramFailedError:
+            return None
 
     def _fetch(self, path: str, url: str, commit: CommitId, ref: str | None, task: Task) -> None:
         if not os.path.isdir(path):

@@ -55,10 +55,8 @@ class GitProgram:
         command = [*self._command(), *arguments]
         env = _env(self.env, repository)
         try:
-            if task is not None:
-                process.listen(command, env=env, told=task.tell)
-                return b""
-            return process.run(command, env=env)
+            told = task.tell if task is not None else _nobody
+            return process.listen(command, env=env, told=told, check=self.network.check)
         except ProgramFailedError as error:
             words = _words(error.stderr)
             if _NOT_FOUND.search(error.stderr) and "remote ref" not in error.stderr:
@@ -80,6 +78,10 @@ def _env(env: Mapping[str, str], repository: str | None) -> dict[str, str]:
     }
     clean |= {"LC_ALL": "C", "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file", "GIT_TERMINAL_PROMPT": "0"}
     return clean | ({"GIT_DIR": repository} if repository else {"GIT_DIR": "/dev/null"})
+
+
+def _nobody(words: str) -> None:
+    del words
 
 
 def _words(stderr: str) -> str:

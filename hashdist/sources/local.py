@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from hashdist.fsutil.clock import time_text
 from hashdist.objects.ids import SourceId
@@ -45,8 +46,17 @@ def add_path(
         if before is not None and SourceId(before.held_by) not in store.sources:
             before = None  # gc may have taken its blobs
         imported = import_path(store.objects, path, env=env, limits=settings.limits, progress=progress, before=before)
-        came_from = Provenance("path", path, stripped=imported.stripped, subdir=declaration.subdir)
+        came_from = Provenance("path", _recorded(path), stripped=imported.stripped, subdir=declaration.subdir)
         kept = keep(store, imported.tree, declaration.subdir, came_from)
         if imported.cache is not None and kept == imported.tree:
             index.write(store, index.STATES, key, imported.cache.encode())
         return Pin(to_json(declaration), kept, stripped=imported.stripped, date=time_text(store.now()))
+
+
+def _recorded(path: str) -> str:
+    """A path as records can hold it: one that is not text becomes a URL."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return f"file://{quote(os.fsencode(path))}"
+    return path

@@ -68,11 +68,7 @@ class Obtainer:
         # what the threads share is made before there are any
         store = self.archives.store
         _ = store.durable, store.objects
-        try:
-            return in_threads(attempt, requests, count=count)
-        except BaseException:
-            self.network.cancelled.set()
-            raise
+        return in_threads(attempt, requests, count=count, cancel=self.network.cancelled.set)
 
     def obtain(self, request: Request, known: Pin | None = None) -> Obtained:
         """Fetch one; `known` is what was pinned before, and is wanted again."""

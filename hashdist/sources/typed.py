@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import unquote
 
 from hashdist.errors import InvalidError
 
@@ -37,16 +38,25 @@ def declare(
     if wheel:
         raise InvalidError(f"'{thing}' is not a release on a package index", hint="pypi:NAME==VERSION")
     if thing.startswith("git+"):
-        url = thing[4:]
-        head, at, last = url.rpartition("@")
-        if at and "/" not in last and ":" not in last and "/" in head:
-            url, rev = head, rev or last
-        return parse({"git": url, "rev": rev or "HEAD", **_set(subdir=subdir)}, version="", wheel=False)
+        url, found = _split_revision(thing[4:]) if rev is None else (thing[4:], None)
+        return parse({"git": url, "rev": rev or found or "HEAD", **_set(subdir=subdir)}, version="", wheel=False)
     if rev is not None:
         raise InvalidError(f"'{thing}' is not a git repository, so it has no revisions", hint="git+URL")
     if "://" in thing:
         return parse({"url": thing, **_set(sha256=sha256, subdir=subdir)}, version="", wheel=False)
     return parse({"path": os.path.abspath(thing), **_set(subdir=subdir)}, version="", wheel=False)
+
+
+def _split_revision(text: str) -> tuple[str, str | None]:
+    """A repository's URL and what follows the last ``@`` of its path; one before the path is somebody's name."""
+    scheme, has_scheme, rest = text.partition("://")
+    if scheme == "file" and os.path.exists(unquote(rest)):
+        return text, None
+    host, slash, path = rest.partition("/") if has_scheme else text.partition(":")
+    path, at, rev = path.rpartition("@")
+    if not at or not path:
+        return text, None
+    return (f"{scheme}://{host}{slash}{path}" if has_scheme else f"{host}{slash}{path}"), rev
 
 
 def _set(**values: str | None) -> dict[str, str]:

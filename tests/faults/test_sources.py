@@ -155,3 +155,49 @@ def test_interrupted_downloads_end_at_once(store, tmp_path):
             one.close()
     assert program.returncode == 130
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_interrupted_fetch_leaves_no_git_behind(store, count):
+    """When hdist alone is told to end, the gits that it started end too, and what they had locked is free."""
+    import socket
+
+    mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        urls = [f"git+http://127.0.0.1:{port}/{number}.git" for number in range(count)]
+        program = subprocess.Popen(
+            command(store, "add", *urls),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "HDIST_TEST_MARK": mark},
+            start_new_session=True,
+        )
+        server.settimeout(20)
+        held = [server.accept()[0] for _ in range(count)]
+        assert len(marked(mark)) > 1, "no git was started"
+        program.send_signal(signal.SIGTERM)
+        _, error = program.communicate(timeout=20)
+        until = time.monotonic() + 10
+        while (left := marked(mark)) and time.monotonic() < until:
+            time.sleep(0.05)
+        for one in held:
+            one.close()
+    assert program.returncode == 143, error
+    assert left == []
+    assert "Traceback" not in error
+
+
+def marked(mark):
+    """The processes with this mark in their environment."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/environ", "rb") as file:
+                    if f"HDIST_TEST_MARK={mark}".encode() in file.read().split(b"\0"):
+                        found.append(int(entry))
+            except OSError:
+                continue
+    return found

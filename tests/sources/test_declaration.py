@@ -62,3 +62,29 @@ def test_what_people_type(tmp_path):
     assert declare(str(tmp_path)) == PathSource(str(tmp_path))
     with pytest.raises(InvalidError, match="version"):
         declare("pypi:lz4")
+
+
+@pytest.mark.parametrize(
+    ("typed", "url", "rev"),
+    [
+        ("https://h.org/a.git@v1", "https://h.org/a.git", "v1"),
+        ("https://h.org/a.git@feature/x", "https://h.org/a.git", "feature/x"),
+        ("ssh://git@h.org:22/a/b.git", "ssh://git@h.org:22/a/b.git", "HEAD"),
+        ("ssh://git@h.org/a/b.git@feature/x", "ssh://git@h.org/a/b.git", "feature/x"),
+        ("git@h.org:a/b.git", "git@h.org:a/b.git", "HEAD"),
+        ("git@h.org:a/b.git@v1", "git@h.org:a/b.git", "v1"),
+        ("file:///no/such@v1", "file:///no/such", "v1"),
+    ],
+)
+def test_typed_revisions(typed, url, rev):
+    """What follows the last @ of the path is the revision; one before the path is somebody's name."""
+    found = declare(f"git+{typed}")
+    assert (found.url, found.rev) == (url, rev)
+
+
+def test_a_repository_with_an_at_sign(tmp_path):
+    """A path that is there is taken as it stands, and with a revision of its own no @ is looked for."""
+    (tmp_path / "me@work").mkdir()
+    assert declare(f"git+file://{tmp_path}/me@work").url == f"file://{tmp_path}/me@work"
+    found = declare("git+https://h.org/me@work/a", rev="v1")
+    assert (found.url, found.rev) == ("https://h.org/me@work/a", "v1")

@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 from sources.servers import serving
@@ -14,6 +15,7 @@ from sources.test_download import archive, quick
 from hashdist.errors import ConflictError, NotFoundError
 from hashdist.gc.sweeping import collect
 from hashdist.objects.directory import import_directory
+from hashdist.progress import SILENT
 from hashdist.sources.declaration import GitSource, PathSource, UrlSource
 from hashdist.sources.fetching import Fetcher
 from hashdist.sources.getting import ArchiveAbsentError, get_archive, get_source
@@ -86,14 +88,35 @@ def test_get(store, folder, tmp_path, link):
         get_source(store, type(id)("0" * 40), str(tmp_path / "none"))
 
 
-def test_a_changed_unpacked_copy_is_not_linked_to(store, folder, tmp_path):
-    """Whoever writes to a linked file as root spoils no other's: those get copies then."""
+def notes(said):
+    """Progress that keeps what is said."""
+    return types.SimpleNamespace(note=said.append, task=SILENT.task)
+
+
+def write_through(path):
+    path.chmod(0o644)
+    path.write_text("spoilt")
+
+
+def remove(path):
+    path.parent.chmod(0o755)
+    path.unlink()
+
+
+@pytest.mark.parametrize("spoil", [write_through, remove])
+def test_a_changed_unpacked_copy_is_made_anew(store, folder, tmp_path, spoil):
+    """Whoever writes to a linked file as root, or removes one, spoils no other's: the copy is made anew."""
     id = Fetcher(store).pin(PathSource(str(folder))).tree
     get_source(store, id, str(tmp_path / "one"), link=True)
-    (tmp_path / "one/sub/run").chmod(0o644)
-    (tmp_path / "one/sub/run").write_text("spoilt")
-    get_source(store, id, str(tmp_path / "two"), link=True)
+    spoil(pathlib.Path(store.inside("unpacked", id)) / "sub/run")
+    said = []
+    get_source(store, id, str(tmp_path / "two"), link=True, progress=notes(said))
     assert (tmp_path / "two/sub/run").read_text() == "#!/bin/sh\n"
+    assert (tmp_path / "two/sub/run").stat().st_nlink == 2, "it is linked to"
+    assert ["made anew" in words for words in said] == [True]
+    assert os.listdir(store.inside("trash")) == []
+    get_source(store, id, str(tmp_path / "three"), link=True, progress=notes(said))
+    assert len(said) == 1
 
 
 def test_get_the_archive(store, tmp_path):

@@ -30,15 +30,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Says nothing of clients that go away."""
+
+    def handle_error(self, request, client_address):
+        pass
+
+
 @contextlib.contextmanager
-def serving(pages):
-    """Serve `pages`; gives the base URL and the list of requests that came."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+def serving(pages, context=None):
+    """Serve `pages`, by https with an SSL `context`; gives the base URL and the list of requests that came."""
+    server = Server(("127.0.0.1", 0), Handler)
     server.pages, server.seen = pages, []
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", server.seen
+        yield f"http{'s' if context else ''}://127.0.0.1:{server.server_port}", server.seen
     finally:
         server.shutdown()
         server.server_close()

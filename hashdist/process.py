@@ -42,8 +42,11 @@ class ProgramTimeoutError(ProgramFailedError):
     """A program that took longer than it was given."""
 
 
-def kill_by_environment(name: str, value: str) -> int:
-    """Kill all processes of ours in whose environment the variable has this value; return how many there were."""
+def kill_by_environment(name: str, value: str, *, session: int | None = None) -> int:
+    """Kill all processes of ours in whose environment the variable has this value; return how many there were.
+
+    With `session` only those of that session.
+    """
     wanted = os.fsencode(f"{name}={value}")
     killed = 0
     for entry in os.listdir("/proc"):
@@ -53,6 +56,8 @@ def kill_by_environment(name: str, value: str) -> int:
             with open(f"/proc/{entry}/environ", "rb") as file:
                 if wanted not in file.read().split(b"\0"):
                     continue
+            if session is not None and os.getsid(int(entry)) != session:
+                continue
             os.kill(int(entry), signal.SIGKILL)
         except OSError:
             continue
@@ -94,14 +99,16 @@ def run(
 
 
 @contextlib.contextmanager
-def _started(
-    arguments: Sequence[str], *, env: Mapping[str, str], stdout: int, told: list[str]
-) -> Iterator[subprocess.Popen[bytes]]:
+def _started(arguments: Sequence[str], *, env: Mapping[str, str], told: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A program at work; ended when the block raises. At the end its status must be zero, or `told` is its words."""
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     with _missing(arguments):
         program = subprocess.Popen(
-            list(arguments), env={**env, _MARK: mark}, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE
+            list(arguments),
+            env={**env, _MARK: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     with program:
         try:
@@ -112,7 +119,8 @@ def _started(
                 program.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
                 program.kill()
-            kill_by_environment(_MARK, mark)  # what it started, and does not end with it
+            # what it started and does not end with it; what made itself a daemon, such as ssh's master, goes on
+            kill_by_environment(_MARK, mark, session=os.getsid(0))
             raise
     if program.returncode != 0:
         raise ProgramFailedError(arguments, program.returncode, "\n".join(told))
@@ -131,15 +139,42 @@ def _missing(arguments: Sequence[str]) -> Iterator[None]:
         raise ProgramMissingError(f"'{arguments[0]}' cannot be executed: {error.strerror}") from error
 
 
+def _outputs(program: subprocess.Popen[bytes], check: Callable[[], None]) -> Iterator[tuple[bool, bytes]]:
+    """What a program prints, as it comes (True) and what it says on its standard error (False), until it has ended.
+
+    What it left running may hold its pipes open: that is not waited for.
+    """
+    assert program.stdout is not None, "it is a pipe"
+    assert program.stderr is not None, "it is a pipe"
+    with selectors.DefaultSelector() as pipes:
+        for pipe in (program.stdout, program.stderr):
+            pipes.register(pipe, selectors.EVENT_READ)
+        while pipes.get_map():
+            check()
+            ready = pipes.select(_MOMENT)
+            if not ready and program.poll() is not None:
+                return
+            for key, _ in ready:
+                if chunk := os.read(key.fd, _CHUNK):
+                    yield key.fileobj is program.stdout, chunk
+                else:
+                    pipes.unregister(key.fileobj)
+    while True:
+        check()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            program.wait(_MOMENT)
+            return
+
+
 def stream(arguments: Sequence[str], *, env: Mapping[str, str]) -> Iterator[bytes]:
     """Run a program and give its standard output piece by piece; raises as `run` does, at the end."""
     said: list[str] = []
-    with _started(arguments, env=env, stdout=subprocess.PIPE, told=said) as program:
-        assert program.stdout is not None, "it is a pipe"
-        assert program.stderr is not None, "it is a pipe"
-        while chunk := program.stdout.read(_CHUNK):
-            yield chunk
-        said.append(program.stderr.read().decode(errors="replace"))
+    with _started(arguments, env=env, told=said) as program:
+        for printed, chunk in _outputs(program, lambda: None):
+            if printed:
+                yield chunk
+            else:
+                said[:] = [*said[-20:], chunk.decode(errors="replace")]
 
 
 def listen(
@@ -154,27 +189,17 @@ def listen(
     `told` gets each line. `check` is called again and again; when it raises the program is ended. Raises as `run` does.
     """
     said: list[str] = []
-    printed: list[bytes] = []
-    with _started(arguments, env=env, stdout=subprocess.PIPE, told=said) as program:
-        assert program.stdout is not None, "it is a pipe"
-        assert program.stderr is not None, "it is a pipe"
+    output: list[bytes] = []
+    with _started(arguments, env=env, told=said) as program:
         rest = b""
-        with selectors.DefaultSelector() as open_ones:
-            for pipe in (program.stdout, program.stderr):
-                open_ones.register(pipe, selectors.EVENT_READ)
-            while open_ones.get_map():
-                check()
-                for key, _ in open_ones.select(_MOMENT):
-                    chunk = os.read(key.fd, _CHUNK)
-                    if not chunk:
-                        open_ones.unregister(key.fileobj)
-                    elif key.fileobj is program.stdout:
-                        printed.append(chunk)
-                    else:
-                        *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
-                        for line in lines:
-                            text = line.decode(errors="replace").strip()
-                            said[:] = [*said[-20:], text] if text else said
-                            told(text)
+        for printed, chunk in _outputs(program, check):
+            if printed:
+                output.append(chunk)
+                continue
+            *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+            for line in lines:
+                text = line.decode(errors="replace").strip()
+                said[:] = [*said[-20:], text] if text else said
+                told(text)
         said.append(rest.decode(errors="replace"))
-    return b"".join(printed)
+    return b"".join(output)

@@ -27,14 +27,12 @@ _VALUE_OPTIONS = ("--store",)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        sys.stdout.write(help_text())
-        return 0
-    if arguments == ["--version"]:
-        sys.stdout.write(f"hdist {__version__}\n")
-        return 0
     as_json = "--json" in arguments
     try:
+        if not arguments or arguments[0] in {"-h", "--help", "help"}:
+            return _say(help_text())
+        if arguments == ["--version"]:
+            return _say(f"hdist {__version__}\n")
         if quick.answer(arguments, os.environ):
             return 0
         return _dispatch(arguments)
@@ -56,6 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(
             HashdistError(words, hint="please report it, with what HDIST_DEBUG=1 shows"), as_json="--json" in arguments
         )
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    return 0
 
 
 def _dispatch(arguments: list[str]) -> int:

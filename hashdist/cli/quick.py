@@ -76,8 +76,10 @@ def _build(store: Store, name: str) -> bool:
 
 def _add(path: str, place: str, env: Mapping[str, str]) -> bool:
     # a person who looks on gets a bar
-    if sys.stderr.isatty() or ":" in place or not os.path.isdir(place):
+    if sys.stderr.isatty() or ":" in place or place.startswith("git+") or not os.path.isdir(place):
         return False
+    if env.get("HDIST_OFFLINE") or env.get("HDIST_NO_PROGRESS"):
+        return False  # they may be nonsense, which is told
     from hashdist.sources.declaration import PathSource  # noqa: PLC0415 - see above
     from hashdist.sources.local import add_path  # noqa: PLC0415
     from hashdist.store.roots import in_use  # noqa: PLC0415

@@ -10,6 +10,7 @@ from hashdist import process
 from hashdist.fsutil.atomic import sync_directory, unique_suffix
 from hashdist.fsutil.removal import remove_tree
 from hashdist.objects.git_program import git_env
+from hashdist.objects.packed import pack_indexes
 from hashdist.progress import SILENT, Progress
 from hashdist.store.roots import running
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Seconds that clocks may differ, and that git counts a second's objects as older.
 _ROOM_SECONDS = 60
+#: With more packs than these (git's own number) each object is looked for in too many places.
+_MANY_PACKS = 50
 
 
 def collect(store: Store, *, grace: int, progress: Progress = SILENT) -> GcPlan:
@@ -84,7 +87,8 @@ def _collect_objects(store: Store, found: GcPlan) -> None:
     with store.refs.still("gc"):
         process.run(["git", "reflog", "expire", "--expire=never", f"--expire-unreachable={entries}", "--all"], env=env)
         process.run(["git", "pack-refs", "--all"], env=env)
-        if at_work.since is None and (found.refs or found.grace == 0):
+        many = len(pack_indexes(os.path.join(store.git, "objects", "pack"))) > _MANY_PACKS
+        if at_work.since is None and (found.refs or found.grace == 0 or many):
             process.run(["git", "-c", "core.bigFileThreshold=16m", "repack", "-a", "-d", "-q"], env=env)
         process.run(["git", "prune", f"--expire={objects}"], env=env)
 

@@ -151,9 +151,11 @@ class ObjectDatabase:
 
     def _find(self, id: ObjectId) -> tuple[str, bytes] | None:
         """What can be read without libgit2; None for deltas, and for what is damaged or not here."""
+        if found := self._loose.read(id):
+            return found
         whole = self.packed.find(id)
         data = whole.read() if whole is not None else None
-        return (whole.kind, data) if whole is not None and data is not None else self._loose.read(id)
+        return (whole.kind, data) if whole is not None and data is not None else None
 
     def add_blob(self, data: bytes) -> BlobId:
         """Write a blob."""

@@ -55,6 +55,7 @@ def export_tree(
     Names are checked again; nothing is written through a link. Raises `FileExistsError`, and whatever
     reading a damaged tree raises.
     """
+    database.packed.bring(id)
     top_entries = database.tree(id)
     os.mkdir(path, 0o755)
     top = os.open(path, _DIRECTORY)

@@ -89,7 +89,7 @@ def read(repository: pygit2.Repository, name: str) -> tuple[str, bytes]:
         kind, data = repository.read(name)
     except KeyError as error:
         raise ObjectMissingError(f"no object {name}") from error
-    except (library.GitError, ValueError, OSError) as error:
+    except (library.GitError, ValueError, OSError, MemoryError) as error:
         raise DamagedError(f"object {name} cannot be read: {error}", hint="look at it with git fsck") from error
     return _kinds()[int(kind)], data
 

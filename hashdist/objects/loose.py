@@ -50,21 +50,33 @@ class LooseObjects:
         whole = b"%b %d\0" % (kind.encode(), len(data)) + data
         id = ObjectId.trusted(hashlib.sha1(whole, usedforsecurity=False).hexdigest())
         path = self._path(id)
-        if self.read(id) is not None:
-            try:
-                os.utime(path)  # git prune goes by it
-            except FileNotFoundError:
-                pass
-            except PermissionError:  # another's, in a store of several people
-                return id
-            else:
-                return id
+        here = self.read(id) is not None
+        if here and _made_young(path):
+            return id
+        try:
+            self._write(path, whole)
+        except FileNotFoundError:
+            self._write(path, whole)  # git prune took the directory away
+        except PermissionError:
+            if not here:
+                raise
+        return id
+
+    def _write(self, path: str, whole: bytes) -> None:
         folder = os.path.dirname(path)
         os.makedirs(folder, exist_ok=True)
         temporary = os.path.join(folder, f"tmp_obj_{unique_suffix()}")  # git's own prune knows such names
         # all that was written is made durable together, before a ref names it
         write_file(path, isal_zlib.compress(whole, 1), mode=0o444, durable=False, temporary=temporary)
-        return id
 
     def _path(self, id: str) -> str:
         return os.path.join(self._folder, id[:2], id[2:])
+
+
+def _made_young(path: str) -> bool:
+    """Give a file today's time, by which git prune goes; False if it has gone, or is another's."""
+    try:
+        os.utime(path)
+    except (FileNotFoundError, PermissionError):
+        return False
+    return True

@@ -1,6 +1,6 @@
 """Read objects that lie whole in packs, at several times libgit2's speed: isal inflates and OpenSSL hashes.
 
-Packs are listed once. What it does not find here (loose objects, deltas, what came
+Packs are listed once, and only the newest are looked into. What it does not find here (loose objects, deltas, what came
 later) the database has. Formats: git's ``gitformat-pack`` (pack version 2, index version 2).
 """
 
@@ -25,6 +25,10 @@ _LARGE_OFFSET = 1 << 31
 _FEW = 64
 #: The longest type and size, and what an incompressible stream adds to its content.
 _HEADER, _OVERHEAD = 16, 64
+#: Packs that are looked into: each takes two file descriptors.
+_MOST_OPEN = 64
+#: Bytes to begin with: a damaged size may be anything.
+_BUFFER = 16 << 20
 #: A pack that has just gone, or is damaged; the database knows better, or says so.
 _UNREADABLE = (OSError, ValueError, IndexError, struct.error)
 _ISAL_ERROR = cast("type[Exception]", isal_zlib.error)  # its stub says that it is an instance
@@ -48,8 +52,9 @@ class Whole(NamedTuple):
         """Its bytes; None if they are not what its id says."""
         end = self.position + self.size + self.size // 1000 + _OVERHEAD
         try:
-            data: bytes = isal_zlib.decompress(memoryview(self.pack)[self.position : end], bufsize=max(1, self.size))
-        except _ISAL_ERROR:
+            packed = memoryview(self.pack)[self.position : end]
+            data: bytes = isal_zlib.decompress(packed, bufsize=min(max(1, self.size), _BUFFER))
+        except (_ISAL_ERROR, MemoryError, OverflowError):
             return None
         digest = hashlib.sha1(b"%b %d\0" % (self.kind.encode(), len(data)), usedforsecurity=False)
         digest.update(data)
@@ -65,6 +70,10 @@ class _Pack:
             raise ValueError("not an index of version 2")
         self._fanout = (0, *struct.unpack_from(">256I", self.index, 8))
         self._count = self._fanout[256]
+        with open(self._path, "rb") as file:  # an index says nothing if its pack has gone, or was cut short
+            file.seek(-_ID, os.SEEK_END)
+            if file.read() != self.index[-2 * _ID : -_ID]:
+                raise ValueError("not the index of its pack")
 
     @property
     def pack(self) -> mmap.mmap:
@@ -103,25 +112,31 @@ class _Pack:
 
 
 class PackedReader:
-    """The packs in the directory `folder`, as they were at first."""
+    """The newest packs in the directory `folder`, as they were at first; older ones are left to the database."""
 
     def __init__(self, folder: str) -> None:
-        self._packs: list[_Pack] = []
-        names: list[str] = []
-        with contextlib.suppress(FileNotFoundError):  # not a repository: libgit2 says so in better words
-            names = sorted(os.listdir(folder))
-        for name in names:
-            if name.startswith("pack-") and name.endswith(".idx"):
-                with contextlib.suppress(*_UNREADABLE):
-                    self._packs.append(_Pack(os.path.join(folder, name)))
+        indexes = pack_indexes(folder)
+        self._packs = [pack for index in indexes[:_MOST_OPEN] if (pack := _open(index)) is not None]
+        self._rest = indexes[_MOST_OPEN:]
 
     def __len__(self) -> int:
-        """How many packs there are."""
+        """How many packs are looked into."""
         return len(self._packs)
 
     def has(self, id: RawId) -> bool:
-        """Whether an object is in a pack, whole or not."""
+        """Whether an object is in one of these packs, whole or not."""
         return any(pack.number(id) is not None for pack in self._packs)
+
+    def bring(self, id: ObjectId) -> None:
+        """Look into the pack that has an object from now on, if it is an older one: much else of it is wanted, too."""
+        raw = id.raw
+        if not self._rest or self.has(raw):
+            return
+        for index in self._rest:
+            pack = _open(index)
+            if pack is not None and pack.number(raw) is not None:
+                self._packs.insert(0, pack)
+                return
 
     def find(self, id: ObjectId) -> Whole | None:
         """Where an object lies whole; None if it does not, or nothing is known of it."""
@@ -138,6 +153,25 @@ class PackedReader:
                 if place:  # most of what is read together was written together
                     self._packs.insert(0, self._packs.pop(place))
                 return _whole(id, one.pack, one.offset(number))
+        return None
+
+
+def pack_indexes(folder: str) -> list[str]:
+    """The paths of all indexes of packs in a directory, the newest first; none if it is not there."""
+    found = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("pack-") and entry.name.endswith(".idx"):
+                with contextlib.suppress(FileNotFoundError):  # git repack took it
+                    found.append((-entry.stat().st_mtime_ns, entry.path))
+    return [path for _, path in sorted(found)]
+
+
+def _open(index: str) -> _Pack | None:
+    """A pack; None if it is not whole, which libgit2 says in better words."""
+    try:
+        return _Pack(index)
+    except (FileNotFoundError, PermissionError, ValueError, IndexError, struct.error):
         return None
 
 

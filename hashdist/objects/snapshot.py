@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from . import libgit2
-from .ids import RawId
-from .packed import PackedReader
+from .ids import ObjectId, RawId, is_hex
+from .loose import LooseObjects
+from .packed import PackedReader, pack_indexes
 
 Known: TypeAlias = Callable[[RawId], bool]
 """Tells of an object whether it need not be stored again."""
@@ -20,12 +21,14 @@ _DIGITS = 2
 
 def snapshot(objects: str) -> Known:
     """A test for what the directory `objects` of a repository holds; what others write later it may not see."""
-    packs = PackedReader(os.path.join(objects, "pack"))
-    packed = libgit2.tester(objects) if len(packs) > _MANY_PACKS else packs.has
+    folder = os.path.join(objects, "pack")
+    packed = libgit2.tester(objects) if len(pack_indexes(folder)) > _MANY_PACKS else PackedReader(folder).has
+    loose = LooseObjects(objects)
     # a loose object lies in a directory by its first two digits; there are few of them, and many who ask
-    loose = {int(name, 16): os.path.join(objects, name) for name in os.listdir(objects) if len(name) == _DIGITS}
+    firsts = {int(name, 16) for name in os.listdir(objects) if len(name) == _DIGITS and is_hex(name)}
 
     def known(id: RawId) -> bool:
-        return packed(id) or (id[0] in loose and os.path.exists(os.path.join(loose[id[0]], id.hex()[2:])))
+        # one that a power loss left empty is stored again
+        return packed(id) or (id[0] in firsts and loose.read(ObjectId.of(id)) is not None)
 
     return known

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SEALED = Modes(file=0o444, executable=0o555)
 #: The time of all files of an unpacked source: 1980, the first that zip files can have.
 _TIME = 315532800
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
 
@@ -108,7 +109,7 @@ def _link_all(store: Store, id: SourceId, place: str, progress: Progress) -> boo
     try:
         unpacked = _unpacked(store, id, progress)
     except OSError as error:
-        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.errno not in _NOT_ALLOWED:
             raise
         return False
     if _link(store, id, unpacked, place):
@@ -116,8 +117,13 @@ def _link_all(store: Store, id: SourceId, place: str, progress: Progress) -> boo
     if _is_whole(store, id, unpacked):
         return False
     # somebody wrote through a link, or removed what is there: it is made anew, and others keep what they have
+    try:
+        discard(unpacked, store.inside("trash"))
+    except OSError as error:
+        if error.errno not in _NOT_ALLOWED:
+            raise
+        return False
     progress.note(f"the unpacked copy of {id} was changed: made anew")
-    discard(unpacked, store.inside("trash"))
     remove_tree(place)
     os.mkdir(place, 0o755)
     return _link(store, id, _unpacked(store, id, progress), place)

@@ -71,9 +71,12 @@ def write_mirror(store: Store, folder: str, sources: Iterable[SourceId], setting
     for id in sources:
         for place, archive in _places(store, id, settings):
             target = os.path.join(folder, place)
-            new = not os.path.exists(target)
+            new = not _is_there(target, archive)
             if new:
-                os.makedirs(os.path.dirname(target), exist_ok=True)
+                for above in (os.path.dirname(os.path.dirname(target)), os.path.dirname(target)):
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(above)
+                        os.chmod(above, 0o755)  # web servers run as others
                 with _appearing(target) as temporary:
                     if archive:
                         shutil.copyfile(archive, temporary)
@@ -96,6 +99,15 @@ def _places(store: Store, id: SourceId, settings: FetchSettings) -> Iterator[tup
         yield tree_url("", id).lstrip("/"), None
 
 
+def _is_there(target: str, archive: str | None) -> bool:
+    """Whether a file is there and was not cut short by a power loss."""
+    try:
+        size = os.path.getsize(target)
+    except FileNotFoundError:
+        return False
+    return size == os.path.getsize(archive) if archive else size > 0
+
+
 @contextlib.contextmanager
 def _appearing(path: str) -> Iterator[str]:
     """A name for a file that is to be written, which gets its own at the end."""
@@ -103,6 +115,8 @@ def _appearing(path: str) -> Iterator[str]:
     try:
         yield temporary
         os.chmod(temporary, 0o644)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
         os.rename(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

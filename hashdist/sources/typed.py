@@ -39,6 +39,8 @@ def declare(
         raise InvalidError(f"'{thing}' is not a release on a package index", hint="pypi:NAME==VERSION")
     if thing.startswith("git+"):
         url, found = _split_revision(thing[4:]) if rev is None else (thing[4:], None)
+        if found == "":
+            raise InvalidError(f"'{thing}' names no revision", hint="is a variable of a script not set?")
         return parse({"git": url, "rev": rev or found or "HEAD", **_set(subdir=subdir)}, version="", wheel=False)
     if rev is not None:
         raise InvalidError(f"'{thing}' is not a git repository, so it has no revisions", hint="git+URL")
@@ -54,7 +56,7 @@ def _split_revision(text: str) -> tuple[str, str | None]:
         return text, None
     host, slash, path = rest.partition("/") if has_scheme else text.partition(":")
     path, at, rev = path.rpartition("@")
-    if not at or not path:
+    if not at or (not path and has_scheme):
         return text, None
     return (f"{scheme}://{host}{slash}{path}" if has_scheme else f"{host}{slash}{path}"), rev
 

@@ -471,3 +471,17 @@ def test_a_quick_answer_is_the_full_one(hdist, tmp_path):
     bad = hdist("source", "add", str(tmp_path / "d"), expect=1)
     assert bad.stdout == ""
     assert "is not a file, a link or a directory" in bad.stderr
+
+
+def test_a_directory_with_the_name_of_another_kind(hdist, tmp_path, monkeypatch):
+    """What is typed means the same whether or not there is a directory of that name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "git+d").mkdir()
+    done = hdist("source", "add", "git+d", expect=1)
+    assert "is not of https" in done.stderr
+
+
+def test_help_to_nobody():
+    """Help to a reader that goes away ends without a word."""
+    done = subprocess.run(f"{sys.executable} -m hashdist.cli --help | true", shell=True, capture_output=True, text=True)
+    assert done.stderr == ""

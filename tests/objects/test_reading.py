@@ -3,13 +3,18 @@
 import itertools
 import os
 import random
+import resource
 import subprocess
+import tempfile
 
 import pytest
 
 from hashdist.errors import DamagedError
+from hashdist.gc.sweeping import collect
 from hashdist.objects import libgit2
 from hashdist.objects.database import NOBODY, ObjectDatabase, object_id
+from hashdist.objects.directory import import_directory
+from hashdist.objects.exporting import export_tree
 from hashdist.objects.ids import ObjectId
 from hashdist.objects.loose import LooseObjects
 from hashdist.objects.pack import PackWriter, pack_objects
@@ -148,6 +153,98 @@ def test_a_damaged_pack_is_seen(store):
         file.write(bytes([byte[0] ^ 1]))
     with pytest.raises(DamagedError):
         ObjectDatabase(store.git).blob(id)
+
+
+def only_pack(store, ending):
+    folder = os.path.join(store.git, "objects/pack")
+    (name,) = (name for name in os.listdir(folder) if name.endswith(ending))
+    path = os.path.join(folder, name)
+    os.chmod(path, 0o644)
+    return path
+
+
+@pytest.mark.parametrize("spoil", [os.unlink, lambda path: os.truncate(path, os.path.getsize(path) - 5)])
+def test_an_index_without_its_pack_says_nothing(store, tmp_path, spoil):
+    """When a pack has gone, or was cut short, what it had is stored again, and is there then."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/file").write_text("x" * 1000)
+    tree = import_directory(store.objects, str(tmp_path / "in"))
+    spoil(only_pack(store, ".pack"))
+    objects = ObjectDatabase(store.git)
+    assert import_directory(objects, str(tmp_path / "in")) == tree
+    export_tree(ObjectDatabase(store.git), tree, str(tmp_path / "out"), mtime=1)
+    assert (tmp_path / "out/file").read_text() == "x" * 1000
+
+
+def test_an_emptied_loose_object_is_stored_again(store, tmp_path):
+    """What a power loss left empty does not count as here when a directory with that file is imported."""
+    id = store.objects.add_blob(b"data")
+    path = os.path.join(store.git, "objects", id[:2], id[2:])
+    os.chmod(path, 0o644)
+    os.truncate(path, 0)
+    os.mkdir(os.path.join(store.git, "objects/zz"))  # not of git, and in nobody's way
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/file").write_bytes(b"data")
+    tree = import_directory(ObjectDatabase(store.git), str(tmp_path / "in"))
+    export_tree(ObjectDatabase(store.git), tree, str(tmp_path / "out"), mtime=1)
+    assert (tmp_path / "out/file").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize("header", [b"\xb5" + b"\xff" * 8 + b"\x7f", b"\xb5" + b"\xff" * 5 + b"\x7f"])
+def test_a_damaged_size_is_seen(store, header):
+    """A size that no memory holds is damage, whatever it makes the libraries raise."""
+    (id,) = write_pack(store, [os.urandom(1000)])
+    with open(only_pack(store, ".pack"), "r+b") as file:
+        file.seek(12)
+        file.write(header)
+    with pytest.raises(DamagedError):
+        ObjectDatabase(store.git).blob(id)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be two people")
+def test_another_persons_object_is_made_young(store):
+    """In a store of several people an old object of somebody else's is as young as a new one, for git prune."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        loose = LooseObjects(folder)
+        id = loose.write("blob", b"data")
+        path = os.path.join(folder, id[:2], id[2:])
+        os.utime(path, (1, 1))
+        os.chmod(os.path.dirname(path), 0o777)
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                os.setuid(65534)
+                status = int(LooseObjects(folder).write("blob", b"data") != id)
+            finally:
+                os._exit(status)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert os.stat(path).st_mtime > 1
+        assert loose.read(id) == ("blob", b"data")
+
+
+def test_more_packs_than_files_may_be_open(store, tmp_path):
+    """A store of very many packs is read with few descriptors, its oldest pack included, and gc makes one of them."""
+    (tmp_path / "in").mkdir()
+    for number in range(30):
+        (tmp_path / f"in/{number}").write_text(str(number) * 100)
+    tree = import_directory(store.objects, str(tmp_path / "in"))
+    for number in range(300):
+        write_pack(store, [b"pack %d" % number])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200 + len(os.listdir("/proc/self/fd")), hard))
+    try:
+        objects = ObjectDatabase(store.git)
+        export_tree(objects, tree, str(tmp_path / "out"), mtime=1)
+        assert objects.packed.find(ObjectId(tree)) is not None, "the pack of what is exported is looked into"
+        assert import_directory(objects, str(tmp_path / "in")) == tree
+        id = store.sources.keep(tree, reason="test")
+        collect(store, grace=14 * 24 * 3600)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert sum(name.endswith(".pack") for name in os.listdir(os.path.join(store.git, "objects/pack"))) == 1
+    assert store.objects.tree(id)
 
 
 def test_a_damaged_index_is_passed_over(store):

@@ -88,3 +88,10 @@ def test_a_repository_with_an_at_sign(tmp_path):
     assert declare(f"git+file://{tmp_path}/me@work").url == f"file://{tmp_path}/me@work"
     found = declare("git+https://h.org/me@work/a", rev="v1")
     assert (found.url, found.rev) == ("https://h.org/me@work/a", "v1")
+
+
+@pytest.mark.parametrize("typed", ["git+https://h.org/a.git@", "git+me@h.org:a@"])
+def test_an_empty_revision(typed):
+    """A variable that was not set does not mean HEAD."""
+    with pytest.raises(InvalidError, match="names no revision"):
+        declare(typed)

@@ -266,6 +266,47 @@ def test_a_mirror_has_every_way_to_a_source(store, folder, tmp_path, clock):
         assert Fetcher(other, settings=quick(mirrors=(f"file://{tmp_path}/mirror",))).bring(pin) == pin.tree
 
 
+def test_an_emptied_file_of_a_mirror_is_written_again(store, folder, tmp_path):
+    """What a power loss left empty in a mirror is seen the next time."""
+    (tmp_path / "x.tar.gz").write_bytes(archive(1, a="1"))
+    pins = [
+        Fetcher(store).pin(source) for source in (UrlSource(f"file://{tmp_path}/x.tar.gz"), PathSource(str(folder)))
+    ]
+    mirror = tmp_path / "mirror"
+    made = list(write_mirror(store, str(mirror), [pin.tree for pin in pins], FetchSettings()))
+    contents = [(mirror / one.path).read_bytes() for one in made]
+    for one in made:
+        os.truncate(mirror / one.path, 0)
+    again = list(write_mirror(store, str(mirror), [pin.tree for pin in pins], FetchSettings()))
+    assert [one.new for one in again] == [True, True]
+    assert [(mirror / one.path).read_bytes() for one in again] == contents
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be two people")
+def test_readers_get_copies_of_a_changed_copy(store, folder, tmp_path):
+    """Who may not make the unpacked copy anew gets copies, and no error."""
+    id = Fetcher(store).pin(PathSource(str(folder))).tree
+    get_source(store, id, str(tmp_path / "one"), link=True)
+    write_through(pathlib.Path(store.inside("unpacked", id)) / "sub/run")
+    for above in [tmp_path, *tmp_path.parents]:
+        if above != pathlib.Path("/"):
+            above.chmod(above.stat().st_mode | 0o011)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs").chmod(0o777)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setuid(65534)
+            get_source(store, id, str(tmp_path / "theirs/two"), link=True)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert (tmp_path / "theirs/two/sub/run").read_text() == "#!/bin/sh\n"
+    assert (tmp_path / "theirs/two/sub/run").stat().st_nlink == 1
+
+
 def test_what_a_mirror_gave_others_can_have(store, tmp_path, clock):
     """A pin names the origin, also when a mirror served it; what was here already adds no place that was not asked."""
     place = tmp_path / "x.tar.gz"

@@ -473,10 +473,9 @@ def test_a_quick_answer_is_the_full_one(hdist, tmp_path):
     assert "is not a file, a link or a directory" in bad.stderr
 
 
-def test_a_directory_with_the_name_of_another_kind(hdist, tmp_path, monkeypatch):
+def test_a_directory_with_the_name_of_another_kind(hdist, tmp_path):
     """What is typed means the same whether or not there is a directory of that name."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "git+d").mkdir()
+    (tmp_path / "work/git+d").mkdir()
     done = hdist("source", "add", "git+d", expect=1)
     assert "is not of https" in done.stderr
 

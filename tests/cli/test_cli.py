@@ -480,6 +480,29 @@ def test_a_directory_with_the_name_of_another_kind(hdist, tmp_path):
     assert "is not of https" in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(hdist, tmp_path, closed):
+    """With standard streams closed a command does its work, and no file of the store stands in their place."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/file").write_text("x")
+    env = {**os.environ, "HDIST_STORE": str(tmp_path / "store")}
+    for words in ("source add", "source add --no-progress"):
+        command = f"{sys.executable} -m hashdist.cli {words} {tmp_path}/d {closed}"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, env=env)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert len(hdist("source", "list", "-q").stdout.split()) == 1
+
+
+def test_a_full_stdout(hdist, tmp_path):
+    """An answer that cannot be written is a failure, in one line."""
+    env = {**os.environ, "HDIST_STORE": str(tmp_path / "store")}
+    command = f"{sys.executable} -m hashdist.cli --help > /dev/full"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, env=env)
+    assert done.returncode == 1
+    assert done.stderr.startswith("hdist: No space left on device\n")
+
+
 def test_help_to_nobody():
     """Help to a reader that goes away ends without a word."""
     done = subprocess.run(f"{sys.executable} -m hashdist.cli --help | true", shell=True, capture_output=True, text=True)

@@ -101,7 +101,7 @@ def test_sources(hdist, write, tmp_path):
     id = hdist("source", "add", "src").stdout.strip()
     assert hdist("hash-source", "src").stdout.strip() == id
     assert hdist("source", "list", "-q").stdout.split() == [id]
-    assert hdist("source", "list").stdout == f"{id}\t{tmp_path}/work/src\n"
+    assert hdist("source", "list").stdout == f"{id}\t{tmp_path / 'work' / 'src'}\n"
     hdist("source", "get", f"swh:1:dir:{id}", "--to", "out")
     assert os.access(tmp_path / "work/out/run", os.X_OK)
     assert "already" in hdist("source", "get", id, "--to", "out", expect=4).stderr

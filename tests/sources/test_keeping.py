@@ -344,7 +344,7 @@ def test_odd_words(hdist, write, tmp_path):
         assert "SECRET" not in done.stderr
         assert "should not have happened" not in done.stderr
     os.mkfifo(tmp_path / "work/fifo")
-    assert "is not a file" in hdist("source", "add", f"file://{tmp_path}/work/fifo", expect=7).stderr
+    assert "is not a file" in hdist("source", "add", f"file://{tmp_path / 'work' / 'fifo'}", expect=7).stderr
 
 
 def test_swhid(store, folder):

@@ -27,15 +27,16 @@ class ProgramMissingError(NotFoundError):
 
 
 class ProgramFailedError(HashdistError):
-    """A program that hashdist called said no; ``stderr`` holds its words."""
+    """A program that hashdist called said no; ``stderr`` and ``stdout`` hold its words."""
 
     code = "program_failed"
 
-    def __init__(self, arguments: Sequence[str], status: int, stderr: str) -> None:
+    def __init__(self, arguments: Sequence[str], status: int, stderr: str, stdout: bytes = b"") -> None:
         last = stderr.strip().splitlines()[-1:] or ["it said nothing"]
         super().__init__(f"'{arguments[0]}' failed with status {status}: {last[0]}")
         self.status = status
         self.stderr = stderr
+        self.stdout = stdout
 
 
 class ProgramTimeoutError(ProgramFailedError):
@@ -94,8 +95,45 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise ProgramTimeoutError(arguments, -1, f"no answer within {timeout} seconds") from error
     if done.returncode != 0:
-        raise ProgramFailedError(arguments, done.returncode, done.stderr.decode(errors="replace"))
+        raise ProgramFailedError(arguments, done.returncode, done.stderr.decode(errors="replace"), done.stdout)
     return done.stdout
+
+
+def beginning(arguments: Sequence[str], *, env: Mapping[str, str], size: int, timeout: float) -> bytes:
+    """The first bytes that a program prints, whatever its status; then it is ended, with what it started.
+
+    Raises `ProgramMissingError`, or `ProgramTimeoutError` if it neither ends nor prints so much within `timeout`
+    seconds.
+    """
+    with _missing(arguments):
+        program = subprocess.Popen(
+            list(arguments),
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    found = b""
+    end = time.monotonic() + timeout
+    assert program.stdout is not None, "it was asked for"
+    with program, selectors.DefaultSelector() as selector:
+        selector.register(program.stdout, selectors.EVENT_READ)
+        try:
+            while len(found) < size and time.monotonic() < end:
+                if selector.select(_MOMENT):
+                    chunk = os.read(program.stdout.fileno(), size - len(found))
+                    if not chunk:
+                        return found
+                    found += chunk
+                elif program.poll() is not None:
+                    return found  # what it started may hold the pipe for as long as it likes
+            if len(found) >= size:
+                return found
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+    raise ProgramTimeoutError(arguments, -1, f"no answer within {timeout} seconds")
 
 
 @contextlib.contextmanager
@@ -135,7 +173,7 @@ def _missing(arguments: Sequence[str]) -> Iterator[None]:
         raise ProgramMissingError(
             f"no program '{arguments[0]}'", hint=f"install '{arguments[0]}' with your system's package manager"
         ) from error
-    except PermissionError as error:
+    except OSError as error:  # no permission; of another machine; no program at all
         raise ProgramMissingError(f"'{arguments[0]}' cannot be executed: {error.strerror}") from error
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from hashdist.errors import InvalidError
@@ -13,15 +12,8 @@ from hashdist.objects.importing import Limits
 from hashdist.sources.declaration import url_fault
 from hashdist.sources.settings import FetchSettings
 
-#: What a file of settings may say below ``[sources]``.
-_KINDS: dict[str, type] = {
-    "mirrors": list,
-    "downloads": str,
-    "require-hash": bool,
-    "limits": dict,
-    "minimum-rate": int,
-    "parallel": int,
-}
+from .configuration import settings_table
+
 _TRUE = {"1", "true", "yes", "on"}
 
 
@@ -38,9 +30,7 @@ class FetchOptions:
 
 def fetch_settings(env: Mapping[str, str], options: FetchOptions) -> FetchSettings:
     """Options before variables, those before the user's file, that before the system's; raises `InvalidError`."""
-    table: dict[str, Any] = {}
-    for path in settings_files(env):
-        table |= _read(path)
+    table = settings_table(env, "sources")
     limits = [f"{name}={value}" for name, value in table.get("limits", {}).items()]
     limits += [*env.get("HDIST_LIMITS", "").split(), *options.limits]
     mirrors = [*options.mirrors, *env.get("HDIST_MIRRORS", "").split(), *table.get("mirrors", [])]
@@ -55,41 +45,6 @@ def fetch_settings(env: Mapping[str, str], options: FetchOptions) -> FetchSettin
         minimum_rate=_number(env, "HDIST_MINIMUM_RATE", table.get("minimum-rate", FetchSettings().minimum_rate)),
         parallel=max(1, _number(env, "HDIST_PARALLEL", table.get("parallel", FetchSettings().parallel))),
     )
-
-
-def settings_files(env: Mapping[str, str]) -> list[str]:
-    """Where settings are looked for, the strongest last."""
-    own = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".config")
-    return ["/etc/hashdist/config.toml", os.path.join(own, "hashdist", "config.toml")]
-
-
-def _read(path: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return {}
-    import tomllib  # noqa: PLC0415 - most have no such file
-
-    try:
-        document = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidError(f"{path}: {error}") from error
-    table = document.get("sources", {})
-    problems = [f"{path}: unknown table '{name}'" for name in document if name != "sources"]
-    if not isinstance(table, dict):
-        raise InvalidError(f"{path}: 'sources' must be a table")
-    for name, value in table.items():
-        if name not in _KINDS:
-            problems.append(f"{path}: sources.{name}: unknown key: there are {', '.join(_KINDS)}")
-        elif not isinstance(value, _KINDS[name]) or (_KINDS[name] is int and isinstance(value, bool)):
-            problems.append(f"{path}: sources.{name}: must be of type {_KINDS[name].__name__}")
-    mirrors = table.get("mirrors", [])
-    if isinstance(mirrors, list) and not all(isinstance(mirror, str) for mirror in mirrors):
-        problems.append(f"{path}: sources.mirrors: must be texts")
-    if problems:
-        raise InvalidError(*problems)
-    return table
 
 
 def _mirror(text: str) -> str:

@@ -108,7 +108,7 @@ def _walk(store: Store, edges: EdgeReader, start: CommitId, alive: Alive) -> Non
         if commit in alive.commits:
             continue
         alive.commits.add(commit)
-        with contextlib.suppress(NotAProfileError):  # a host scan, or somebody's own commit: it keeps itself
+        with contextlib.suppress(NotAProfileError):  # somebody's own commit: it keeps itself
             alive.specs.update(edges.specs(commit).values())
         pending += store.objects.commit(commit).parents
 

@@ -41,9 +41,9 @@ class ManifestEntry:
     def __str__(self) -> str:
         """Give the line, without its end."""
         fields = [f"{self.mode.value:06o}", self.sha256 or "-", "-" if self.size is None else str(self.size)]
-        fields.append(_quote(self.path))
+        fields.append(quote_name(self.path))
         if self.target is not None:
-            fields.append(_quote(self.target))
+            fields.append(quote_name(self.target))
         return "\t".join(fields)
 
     @classmethod
@@ -58,7 +58,9 @@ class ManifestEntry:
         except ValueError as error:
             raise InvalidError(f"bad line in a manifest: '{line[:80]}'") from error
         sha256 = None if fields[1] == "-" else fields[1]
-        return cls(_unquote(fields[3]), mode, size, sha256, _unquote(fields[4]) if len(fields) > _FIELDS else None)
+        return cls(
+            unquote_name(fields[3]), mode, size, sha256, unquote_name(fields[4]) if len(fields) > _FIELDS else None
+        )
 
 
 def encode(entries: Iterable[ManifestEntry]) -> bytes:
@@ -106,7 +108,8 @@ def file_sha256(path: bytes | str) -> str:
     return digest.hexdigest()
 
 
-def _quote(name: bytes) -> str:
+def quote_name(name: bytes) -> str:
+    """A name as text, quoted as git quotes it if it is not plain."""
     try:
         text = name.decode()
     except UnicodeDecodeError:
@@ -116,7 +119,8 @@ def _quote(name: bytes) -> str:
     return '"' + _ESCAPED.sub(lambda match: b"\\%03o" % match[0][0], name).decode("ascii") + '"'
 
 
-def _unquote(text: str) -> bytes:
+def unquote_name(text: str) -> bytes:
+    """Read what `quote_name` wrote; raises `InvalidError`."""
     if not text.startswith('"'):
         return text.encode()
     if not text.endswith('"') or text == '"':

@@ -42,11 +42,15 @@ class HostPart:
     """What makes host software the same software; stands in a spec instead of commands."""
 
     finder: str
-    """How it was found: 'path', 'toolchain', 'python', 'commands'."""
+    """How it was found, such as 'dpkg', 'path', 'toolchain', 'module'."""
     identity: str
     """'content' (the manifest decides), 'version' or 'abi' (the facts decide)."""
     facts: Mapping[str, str]
-    """Names and versions, or an ABI; empty for content."""
+    """Names and versions, or an ABI; for content those of what it needs."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that builds with it get."""
+    paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Directories that builds with it get, by the variable that lists them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,7 @@ class Spec:
         platform = {"os": self.platform.os, "arch": self.platform.arch, "cpu": self.platform.cpu}
         document: dict[str, Any] = {"format": FORMAT, "name": self.name, "version": self.version, "platform": platform}
         if self.host is not None:
-            host = {"finder": self.host.finder, "identity": self.host.identity, "facts": dict(self.host.facts)}
-            return {**document, "host": host}
+            return {**document, "host": _host_json(self.host)}
         document |= {"runner": self.runner, "commands": list(self.commands), "env": dict(self.env)}
         return document | {"sources": dict(self.sources), "inputs": dict(self.inputs)}
 
@@ -180,8 +183,19 @@ def from_json(document: canonical.Json, *, files: Mapping[str, bytes], manifest:
         raise InvalidSpecError(f"spec is incomplete or malformed: {error}") from error
 
 
+def _host_json(part: HostPart) -> dict[str, Any]:
+    document: dict[str, Any] = {"finder": part.finder, "identity": part.identity, "facts": dict(part.facts)}
+    if part.environment:
+        document["environment"] = dict(part.environment)
+    if part.paths:
+        document["paths"] = {name: list(entries) for name, entries in part.paths.items()}
+    return document
+
+
 def _host_part(value: Any) -> HostPart:
-    return HostPart(_text(value["finder"]), _text(value["identity"]), _texts(value["facts"]))
+    paths = {_text(name): tuple(map(_text, entries)) for name, entries in value.get("paths", {}).items()}
+    environment = _texts(value.get("environment", {}))
+    return HostPart(_text(value["finder"]), _text(value["identity"]), _texts(value["facts"]), environment, paths)
 
 
 def _number(value: object) -> int:

@@ -58,7 +58,7 @@ def now_ns(path: str, beside: str) -> int | None:
     `beside` is a directory that we may write to: where both are on one file system, that one is asked.
     """
     device = os.stat(path).st_dev
-    kind = _type_of(device)
+    kind = file_system_type(device)
     if kind not in _OWN_CLOCK | _SERVERS_CLOCK:
         return None
     if os.stat(beside).st_dev == device:
@@ -70,7 +70,8 @@ def now_ns(path: str, beside: str) -> int | None:
     return time.time_ns() if kind in _OWN_CLOCK else None
 
 
-def _type_of(device: int) -> str:
+def file_system_type(device: int) -> str:
+    """The type of the file system with that device number, such as 'ext4'; empty if it is not mounted here."""
     wanted = f"{os.major(device)}:{os.minor(device)}"
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
         for line in file:

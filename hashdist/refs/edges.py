@@ -30,8 +30,14 @@ class EdgeReader:
         return self._specs[id]
 
     def specs(self, commit: CommitId) -> Mapping[str, SpecId]:
-        """The specs that a commit of a profile names, by package; raises `NotAProfileError` if it is no such commit."""
+        """The specs that a commit of a profile names, by package, or the one of a host scan.
+
+        Raises `NotAProfileError` for any other commit.
+        """
         entries = {entry.name: entry for entry in self._objects.tree(self._objects.commit(commit).tree)}
+        if b"scan.json" in entries and b"spec" in entries:
+            id = SpecId(entries[b"spec"].id)
+            return {self.spec(id).name: id}
         if b"lock.json" not in entries:
             raise NotAProfileError(f"commit {commit} is not a commit of a profile: it has no 'lock.json'")
         entry = entries.get(b"specs")

@@ -24,6 +24,12 @@ DIRECTORY = "directory"
 ARCHIVE = "archive"
 #: SHA-256 of a directory's path to the states of its files: see `hashdist.objects.statcache`.
 STATES = "states"
+#: Machine and purpose to what is remembered of its files: see `hashdist.hostscan.memory`.
+HOSTS = "hosts"
+#: Commit of a record to what its artifact takes from the host when it runs.
+NEEDS = "needs"
+#: Kinds that rest on nothing in the store that could be deleted: users keep theirs elsewhere if they have to.
+_OF_USERS = frozenset({HOSTS, NEEDS})
 
 
 def read(store: Store, kind: str, key: str) -> str | None:
@@ -34,16 +40,20 @@ def read(store: Store, kind: str, key: str) -> str | None:
 
 def read_bytes(store: Store, kind: str, key: str) -> bytes | None:
     """Likewise, as bytes."""
-    try:
-        with open(store.inside("index", kind, key), "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+    for folder in _folders(store, kind):
+        try:
+            with open(os.path.join(folder, key), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            continue
+    return None
 
 
 def write(store: Store, kind: str, key: str, answer: str | bytes) -> None:
     """Keep the answer for a commit or hash; a store that we cannot write to, or is full, goes without."""
-    folder = store.inside("index", kind)
+    folder = place(store, kind)
+    if folder is None:
+        return
     data = answer.encode() if isinstance(answer, str) else answer
     try:
         os.makedirs(folder, exist_ok=True)
@@ -51,3 +61,24 @@ def write(store: Store, kind: str, key: str, answer: str | bytes) -> None:
     except OSError as error:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}:
             raise
+
+
+def place(store: Store, kind: str) -> str | None:
+    """The directory where answers of a kind are kept by us; None if there is none."""
+    if kind not in _OF_USERS or _is_ours(store):
+        return store.inside("index", kind)
+    return os.path.join(store.cache, kind) if store.cache else None
+
+
+def _folders(store: Store, kind: str) -> list[str]:
+    own = place(store, kind)
+    shared = store.inside("index", kind)
+    return [shared] if own is None or own == shared else [own, shared]
+
+
+def _is_ours(store: Store) -> bool:
+    """Whether we may write there, and leave nothing behind that the owner could not remove."""
+    if os.geteuid() == 0 and os.stat(store.path).st_uid != 0:
+        return False
+    index = store.inside("index")
+    return os.access(index if os.path.isdir(index) else store.path, os.W_OK)

@@ -56,8 +56,10 @@ class Store:
         waiting: Callable[[str], None] | None,
         durable: bool | None,
         search_path: str,
+        cache: str | None = None,
     ) -> None:
         self.search_path = search_path
+        self.cache = cache
         self.path = path
         self.identity = identity
         self.clock = clock
@@ -74,13 +76,14 @@ class Store:
         waiting: Callable[[str], None] | None = None,
         durable: bool | None = None,
         search_path: str = os.defpath,
+        cache: str | None = None,
     ) -> Store:
         """Open the store at `path`.
 
         `identity` (``Name <address>``) and `clock` go into commits and reflogs; `waiting` is told who holds
         a lock that is waited for; `durable` overrides the store's own setting; `search_path` is where the git
-        program is looked for. Raises `NotAStoreError` or
-        `UnsupportedFormatError`.
+        program is looked for; `cache` is a directory for what can be computed again, where the store itself is
+        closed to us. Raises `NotAStoreError` or `UnsupportedFormatError`.
         """
         path = os.path.abspath(os.path.expanduser(path))
         try:
@@ -93,7 +96,15 @@ class Store:
                 f"the store at '{path}' has format '{found}', this hdist reads format {FORMAT}",
                 hint="use the hdist that made it, or a newer one",
             )
-        return cls(path, identity=identity, clock=clock, waiting=waiting, durable=durable, search_path=search_path)
+        return cls(
+            path,
+            identity=identity,
+            clock=clock,
+            waiting=waiting,
+            durable=durable,
+            search_path=search_path,
+            cache=cache,
+        )
 
     @functools.cached_property
     def config(self) -> StoreConfig:

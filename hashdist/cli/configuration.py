@@ -1,0 +1,85 @@
+"""Files of settings, the user's and the system's, and what may stand in them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from hashdist.errors import InvalidError
+from hashdist.refs.names import check_ref_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What a file of settings may say, by table.
+_KINDS: dict[str, dict[str, type]] = {
+    "sources": {
+        "mirrors": list,
+        "downloads": str,
+        "require-hash": bool,
+        "limits": dict,
+        "minimum-rate": int,
+        "parallel": int,
+    },
+    "host": {"class": str},
+}
+
+
+def named_class(env: Mapping[str, str]) -> str | None:
+    """What the site calls hosts like this one (HDIST_HOST_CLASS, ``host.class``); None if it has no name for them."""
+    named = env.get("HDIST_HOST_CLASS") or settings_table(env, "host").get("class")
+    if named and "/" in named:
+        raise InvalidError(f"bad host class '{named}': it has a '/' in it")
+    return check_ref_name(named, what="host class") if named else None
+
+
+def settings_table(env: Mapping[str, str], name: str) -> dict[str, Any]:
+    """A table of the files of settings, the user's before the system's."""
+    table: dict[str, Any] = {}
+    for path in settings_files(env):
+        table |= _read(path).get(name, {})
+    return table
+
+
+def settings_files(env: Mapping[str, str]) -> list[str]:
+    """Where settings are looked for, the strongest last."""
+    own = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".config")
+    return ["/etc/hashdist/config.toml", os.path.join(own, "hashdist", "config.toml")]
+
+
+def _read(path: str) -> dict[str, dict[str, Any]]:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return {}
+    import tomllib  # noqa: PLC0415 - most have no such file
+
+    try:
+        document = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidError(f"{path}: {error}") from error
+    problems = []
+    for name, table in document.items():
+        if name not in _KINDS:
+            problems.append(f"{path}: unknown table '{name}'")
+        elif not isinstance(table, dict):
+            problems.append(f"{path}: '{name}' must be a table")
+        else:
+            problems += [f"{path}: {name}.{fault}" for fault in _faults(table, _KINDS[name])]
+    if problems:
+        raise InvalidError(*problems)
+    return document
+
+
+def _faults(table: dict[str, Any], kinds: dict[str, type]) -> list[str]:
+    found = []
+    for name, value in table.items():
+        if name not in kinds:
+            found.append(f"{name}: unknown key: there are {', '.join(kinds)}")
+        elif not isinstance(value, kinds[name]) or (kinds[name] is int and isinstance(value, bool)):
+            found.append(f"{name}: must be of type {kinds[name].__name__}")
+    mirrors = table.get("mirrors", [])
+    if isinstance(mirrors, list) and not all(isinstance(mirror, str) for mirror in mirrors):
+        found.append("mirrors: must be texts")
+    return found

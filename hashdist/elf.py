@@ -12,9 +12,15 @@ from typing import Any
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
+from elftools.elf.enums import ENUM_E_MACHINE
+from elftools.elf.gnuversions import GNUVerDefSection
 from elftools.elf.segments import InterpSegment
 
 _MAGIC = b"\x7fELF"
+_UNREADABLE = (ELFError, OSError, ValueError, KeyError, OverflowError, AttributeError, TypeError, IndexError)
+_MACHINES: dict[int, str] = {number: name for name, number in ENUM_E_MACHINE.items() if name != "_default_"}
+#: In the sixth byte: numbers have their highest byte first.
+_BIG_ENDIAN = 2
 _STANDARD = ("/lib", "/usr/lib", "/lib64", "/usr/lib64")
 
 
@@ -30,6 +36,8 @@ class Dynamic:
     """The loader; None for libraries."""
     machine: str
     """Such as 'EM_X86_64'; libraries must be of the same."""
+    soname: str | None = None
+    """What a library calls itself."""
 
 
 def read_dynamic(path: str | bytes) -> Dynamic | None:
@@ -43,19 +51,21 @@ def read_dynamic(path: str | bytes) -> Dynamic | None:
             section = elf.get_section_by_name(".dynamic")
             if not isinstance(section, DynamicSection):
                 return None
-            needed, runpath = [], ""
+            needed, runpath, name = [], "", None
             tag: Any
             for tag in section.iter_tags():
                 if tag.entry.d_tag == "DT_NEEDED":
                     needed.append(tag.needed)
+                elif tag.entry.d_tag == "DT_SONAME":
+                    name = tag.soname
                 elif tag.entry.d_tag == "DT_RUNPATH" or (tag.entry.d_tag == "DT_RPATH" and not runpath):
                     runpath = tag.runpath if tag.entry.d_tag == "DT_RUNPATH" else tag.rpath
             segments = (segment for segment in elf.iter_segments() if isinstance(segment, InterpSegment))
             interpreter = next((segment.get_interp_name() for segment in segments), None)
             machine = str(elf["e_machine"])
-        except (ELFError, OSError, ValueError, KeyError, OverflowError, AttributeError, TypeError, IndexError):
+        except _UNREADABLE:
             return None
-    return Dynamic(tuple(needed), tuple(part for part in runpath.split(":") if part), interpreter, machine)
+    return Dynamic(tuple(needed), tuple(part for part in runpath.split(":") if part), interpreter, machine, name)
 
 
 def find_library(name: str, directories: Iterable[str], machine: str) -> str | None:
@@ -94,25 +104,35 @@ def system_directories() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*found, *_STANDARD]))
 
 
-def closure(path: str) -> set[str]:
-    """All libraries of the system that a program or library of the system loads, by canonical path."""
-    found: set[str] = set()
-    pending = [os.path.realpath(path)]
-    while pending:
-        file = pending.pop()
-        dynamic = read_dynamic(file)
-        if dynamic is None:
-            continue
-        for name in dynamic.needed:
-            directories = [*origin(dynamic.runpath, file), *system_directories()]
-            library = find_library(name, directories, dynamic.machine)
-            if library and os.path.realpath(library) not in found:
-                found.add(os.path.realpath(library))
-                pending.append(os.path.realpath(library))
-    return found
+def soname(path: str) -> str | None:
+    """What a shared library calls itself; None for anything else."""
+    dynamic = read_dynamic(path)
+    return dynamic.soname if dynamic else None
+
+
+def newest_version(path: str, prefix: str) -> str | None:
+    """The highest version that a library defines for its symbols, such as '2.36' of ``GLIBC_2.36``; None if none."""
+    found: list[tuple[int, ...]] = []
+    with open(path, "rb") as file:
+        try:
+            section = ELFFile(file).get_section_by_name(".gnu.version_d")
+            if not isinstance(section, GNUVerDefSection):
+                return None
+            for _, names in section.iter_versions():
+                text = next(iter(names)).name
+                if text.startswith(prefix) and text[len(prefix) :].replace(".", "").isdigit():
+                    found.append(tuple(map(int, text[len(prefix) :].split("."))))
+        except _UNREADABLE:
+            return None
+    return ".".join(map(str, max(found))) if found else None
 
 
 @functools.lru_cache(maxsize=4096)
 def _machine(path: str) -> str | None:
-    dynamic = read_dynamic(path)
-    return dynamic.machine if dynamic else None
+    """The machine of an ELF file: a number in its first 20 bytes."""
+    with open(path, "rb") as file:
+        head = file.read(20)
+    if len(head) < 20 or not head.startswith(_MAGIC):  # noqa: PLR2004 - see above
+        return None
+    number = int.from_bytes(head[18:20], "big" if head[5] == _BIG_ENDIAN else "little")
+    return _MACHINES.get(number)

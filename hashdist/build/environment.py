@@ -1,8 +1,9 @@
 """Runner 1: the rules of the environment a build gets. A change of any of them is a new runner.
 
 Nothing of the user's environment enters. PATH is the ``bin`` of the inputs and nothing else; packages come
-before host software, base last. Search variables name the inputs' directories; LD_RUN_PATH makes what is
-linked run during the build; pkg-config looks nowhere else. Time is 1980-01-01, the locale is C.
+before host software, base last. Search variables name the inputs' directories, then those that environment
+modules list; LD_RUN_PATH makes what is linked run during the build; pkg-config looks nowhere else. Time is
+1980-01-01, the locale is C.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hashdist import elf
 from hashdist.objects.spec import Spec
 from hashdist.stack.presets import BASE
 
 RUNNER = 1
+#: Lists that have their place elsewhere, or are a build's own.
+_RULED = {"PATH", "PKG_CONFIG_PATH", "PREFIX", "FILES", "HOME", "TMPDIR"}
+_PKG_CONFIG = ("lib/pkgconfig", "lib64/pkgconfig", "share/pkgconfig")
 #: The time of every file, and SOURCE_DATE_EPOCH: the first moment that zip files can hold.
 EPOCH = 315532800
 
@@ -30,6 +35,19 @@ class Input:
     """Its artifact."""
     spec: Spec
     """What it was made from."""
+
+    @property
+    def library_directories(self) -> list[str]:
+        """Where its shared libraries are found at run time; none for those of the system, which are found anyway."""
+        if self.spec.host is None:
+            return self.directories("lib", "lib64")
+        found = dict.fromkeys(self.spec.host.paths.get("LD_RUN_PATH", ()))
+        system = set(map(os.path.realpath, elf.system_directories()))
+        for folder in self.directories("lib"):
+            links = (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if ".so" in name)
+            real = dict.fromkeys(os.path.dirname(os.path.realpath(link)) for link in links)
+            found |= {one: None for one in real if one not in system}
+        return list(found)
 
     def directories(self, *names: str) -> list[str]:
         """Those of its directories that exist."""
@@ -59,9 +77,11 @@ def in_order(inputs: Sequence[Input]) -> list[Input]:
 def environment(spec: Spec, inputs: Sequence[Input], place: Workplace, *, jobs: int) -> dict[str, str]:
     """The whole environment of a build's commands."""
     ordered = in_order(inputs)
-    packages = [one for one in ordered if one.spec.host is None]
-    env = {
-        "PATH": ":".join(path for one in ordered for path in one.directories("bin", "sbin")),
+    env: dict[str, str] = {}
+    for one in reversed(ordered):
+        env |= one.spec.host.environment if one.spec.host else {}
+    env |= {
+        "PATH": _join(ordered, "PATH", "bin", "sbin"),
         "PREFIX": place.prefix,
         "FILES": place.inside("files"),
         "HOME": place.inside("home"),
@@ -72,17 +92,16 @@ def environment(spec: Spec, inputs: Sequence[Input], place: Workplace, *, jobs: 
         "TZ": "UTC",
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": "0",
-        **_search_variables(packages, place.prefix),
+        **_search_variables(ordered, place.prefix),
         **{directory_variable(one.name): one.path for one in ordered},
     }
     return env | dict(spec.env)
 
 
-def _search_variables(packages: Sequence[Input], prefix: str) -> dict[str, str]:
-    def join(*names: str) -> str:
-        return ":".join(path for one in packages for path in one.directories(*names))
-
-    libraries = join("lib", "lib64")
+def _search_variables(ordered: Sequence[Input], prefix: str) -> dict[str, str]:
+    """Packages come before host software, in each list."""
+    packages = [one for one in ordered if one.spec.host is None]
+    wide = [one for one in ordered if one.spec.host is None or one.directories("include", "lib", "share")]
     python = [
         path
         for one in packages
@@ -90,17 +109,38 @@ def _search_variables(packages: Sequence[Input], prefix: str) -> dict[str, str]:
         for name in sorted(os.listdir(lib))
         if name.startswith("python") and os.path.isdir(path := os.path.join(lib, name, "site-packages"))
     ]
+    run_path = [path for one in ordered for path in one.library_directories]
     found = {
-        "CPATH": join("include"),
-        "LIBRARY_PATH": libraries,
-        "LD_RUN_PATH": ":".join(filter(None, (os.path.join(prefix, "lib"), libraries))),
-        "CMAKE_PREFIX_PATH": ":".join(one.path for one in packages),
-        "ACLOCAL_PATH": join("share/aclocal"),
-        "PYTHONPATH": ":".join(python),
+        "CPATH": _join(ordered, "CPATH", "include"),
+        "LIBRARY_PATH": _join(ordered, "LIBRARY_PATH", "lib", "lib64"),
+        "LD_RUN_PATH": ":".join([os.path.join(prefix, "lib"), *run_path]),
+        "CMAKE_PREFIX_PATH": ":".join([*(one.path for one in wide), *_replayed(ordered, "CMAKE_PREFIX_PATH")]),
+        "ACLOCAL_PATH": _join(ordered, "ACLOCAL_PATH", "share/aclocal"),
+        "PYTHONPATH": ":".join([*python, *_replayed(ordered, "PYTHONPATH")]),
+        # where it is empty pkg-config must not look into the system either
+        "PKG_CONFIG_LIBDIR": ":".join(
+            [
+                *(path for one in ordered for path in one.directories(*_PKG_CONFIG)),
+                *_replayed(ordered, "PKG_CONFIG_PATH"),
+            ]
+        )
+        or "/nonexistent",
     }
-    # where it is empty pkg-config must not look into the system either
-    pkg_config = join("lib/pkgconfig", "lib64/pkgconfig", "share/pkgconfig") or "/nonexistent"
-    return {name: value for name, value in found.items() if value} | {"PKG_CONFIG_LIBDIR": pkg_config}
+    others = {name for one in ordered if one.spec.host for name in one.spec.host.paths}
+    for name in sorted(others - found.keys() - _RULED):
+        found[name] = ":".join(_replayed(ordered, name))
+    return {name: value for name, value in found.items() if value}
+
+
+def _join(ordered: Sequence[Input], variable: str, *names: str) -> str:
+    """The directories of these names in all inputs, then what host software lists in the variable."""
+    own = [path for one in ordered for path in one.directories(*names)]
+    return ":".join([*own, *_replayed(ordered, variable)])
+
+
+def _replayed(ordered: Sequence[Input], variable: str) -> list[str]:
+    """What environment modules put into a list of directories."""
+    return [path for one in ordered if one.spec.host for path in one.spec.host.paths.get(variable, ())]
 
 
 def directory_variable(name: str) -> str:

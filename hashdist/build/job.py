@@ -89,7 +89,7 @@ def _make(
     if os.path.islink(place.prefix) or not os.path.isdir(place.prefix):
         raise UnfitResultError("left a PREFIX that is no directory any more")
     take_over(place.prefix)
-    libraries = [path for one in in_order(inputs) for path in one.directories("lib", "lib64")]
+    libraries = [path for one in in_order(inputs) for path in one.library_directories]
     unresolved = fix_run_paths(place.prefix, libraries, env=env)
     with open(place.inside("log"), "rb") as file:
         outcome = Outcome(file.read(), tuple(unresolved), round(time.monotonic() - started))

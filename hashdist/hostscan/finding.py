@@ -3,62 +3,59 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable
 
-from hashdist.objects.spec import Platform
 from hashdist.stack.packages import HostEntry
 
-from .capture import Found, HostCapture, HostNotFoundError, capture
-from .commands import command_version, find_base
-from .python import find_python, is_python
-from .toolchain import find_toolchain, is_compiler
+from .capture import HostCapture, capture
+from .errors import HostNotFoundError
+from .finders.base import find_base
+from .finders.module import find_module
+from .finders.package import find_dpkg, find_rpm
+from .finders.path import find_path
+from .finders.pkgconfig import find_pkgconfig
+from .found import Found
+from .live import LiveHost
+
+#: What each kind of finder is given: the text after the colon, and the host.
+Finder = Callable[[str, LiveHost], Found]
+FINDERS: dict[str, Finder] = {
+    "base": find_base,
+    "dpkg": find_dpkg,
+    "module": find_module,
+    "path": find_path,
+    "pkgconfig": find_pkgconfig,
+    "rpm": find_rpm,
+}
 
 
-def scan(entry: HostEntry, *, env: Mapping[str, str], platform: Platform) -> HostCapture:
-    """Capture what a host entry names; `env` is the user's environment, of which PATH counts.
+def scan(entry: HostEntry, host: LiveHost) -> HostCapture:
+    """Capture what a host entry names.
 
-    The first finder that fits is taken. Raises `HostNotFoundError` with what each of them said.
+    The first finder that fits is taken. Raises `HostNotFoundError` with what each of them said, and
+    `HostChangingError` when something was installed or changed meanwhile.
     """
+    before = host.state()
     failures = []
-    for finder in entry.find:
+    for text in entry.find:
         try:
-            found = _find(finder, env)
+            found = _find(text, host)
+            captured = capture(entry.name, text, found, host, identity=entry.identity)
         except HostNotFoundError as error:
             failures.append(error)
             continue
-        if entry.identity == "version" and found.identity != "version":
-            found = replace(found, facts={**found.facts, "version": found.version})
-        return capture(entry.name, found, identity=entry.identity, platform=platform)
+        except OSError as error:
+            where = f"'{os.fsdecode(error.filename)}': " if isinstance(error.filename, (str, bytes)) else ""
+            failures.append(HostNotFoundError(f"{where}{error.strerror or error}"))
+            continue
+        host.refuse_change(before, [(line.manager, line.name, line.version) for line in captured.packages])
+        return captured
     words = "; ".join(str(failure) for failure in failures)
     raise HostNotFoundError(f"host entry '{entry.name}': {words}", hint=failures[-1].hint) from failures[-1]
 
 
-def _find(finder: str, env: Mapping[str, str]) -> Found:
-    kind, _, rest = finder.partition(":")
-    if finder.startswith("base@"):
-        return find_base(int(finder.partition("@")[2]), env=env)
-    if kind != "path":
-        raise HostNotFoundError(f"unknown finder '{finder}'")
-    path = _locate(rest, env)
-    if is_python(path):
-        return find_python(path, env=env)
-    if is_compiler(path):
-        return find_toolchain(path, env=env)
-    version = command_version(path, env)
-    target = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-    shown = "0" if version.startswith("sha256-") else version
-    return Found("path", version, shown, "content", {f"bin/{os.path.basename(path)}": target}, facts={})
-
-
-def _locate(text: str, env: Mapping[str, str]) -> str:
-    """The program that a path or a command name means."""
-    path = text if os.path.isabs(text) else shutil.which(text, path=env.get("PATH", ""))
-    if path is None or not os.path.exists(path):
-        raise HostNotFoundError(
-            f"no program '{text}'", hint=f"install it, or write where it is: path:/…/{os.path.basename(text)}"
-        )
-    if not os.path.isfile(path) or not os.access(path, os.X_OK):
-        raise HostNotFoundError(f"'{path}' is not a program")
-    return path
+def _find(text: str, host: LiveHost) -> Found:
+    kind, separator, rest = text.partition("@" if text.startswith("base@") else ":")
+    if not separator or kind not in FINDERS or not rest:
+        raise HostNotFoundError(f"unknown finder '{text}'", hint=f"there are {', '.join(sorted(FINDERS))}")
+    return FINDERS[kind](rest, host)

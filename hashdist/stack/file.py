@@ -15,11 +15,11 @@ from hashdist.objects.artifact_id import check_name, check_version
 from hashdist.sources import declaration
 from hashdist.sources.declaration import Declaration
 
+from .finders import finder_fault
 from .packages import HostEntry, Package, Stack, run_closure
 from .positions import KeyPath, key_lines, line_of
 from .presets import BASE, BASE_NUMBER, COMPILE_VARIABLES, PRESETS, find_preset
 
-FINDERS = ("path",)
 IDENTITIES = ("content", "version", "abi")
 #: Variables that the runner sets, which a stack must not.
 RUNNER_VARIABLES = frozenset(
@@ -109,9 +109,8 @@ class _Reader:
             self._fault(path, 'needs a finder such as "path:/usr/bin/gcc", or a list of them')
             return None
         for finder in finders:
-            kind, colon, rest = finder.partition(":")
-            if kind not in FINDERS or not colon or not rest:
-                self._fault(path, f"unknown finder '{finder[:60]}': write path:COMMAND or path:/ABSOLUTE/PATH")
+            if fault := finder_fault(finder):
+                self._fault(path, fault)
         identity = self._text(path, table, "identity")
         if identity is not None and identity not in IDENTITIES:
             self._fault((*path, "identity"), f"must be one of {', '.join(IDENTITIES)}")

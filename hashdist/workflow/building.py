@@ -10,13 +10,15 @@ from hashdist.build.nothing import all_sealed, remember_sealed
 from hashdist.build.plan import BuildPlan
 from hashdist.build.scheduler import BuildReport, run
 from hashdist.errors import ConflictError
+from hashdist.hostscan.drift import drifts
 from hashdist.hostscan.finding import scan
-from hashdist.hostscan.recording import realise
+from hashdist.hostscan.recording import realise, record_scan
 from hashdist.objects.ids import CommitId
 from hashdist.objects.spec import read_spec
 from hashdist.stack.lock import Lock
 from hashdist.stack.packages import HostEntry
 
+from .hosts import drift_words, expected_of, live_host
 from .profile import read_profile
 from .session import Session
 
@@ -79,24 +81,27 @@ def ready_host(session: Session, lock: Lock, plan: BuildPlan) -> None:
     Host software that only a prefix needs is not checked while its artifact is there. All drift is reported
     at once, in `HostDriftError`.
     """
+    store = session.store
     used = {name for spec in plan.jobs for name in spec.inputs if name in lock.host}
-    drifts = []
-    for name in sorted(used | set(plan.host)):
-        pin = lock.host[name]
-        if name not in used and read_spec(session.store.objects, pin.spec).artifact in session.store.artifacts:
-            continue
-        capture = scan(HostEntry(name, pin.find, pin.identity), env=session.env, platform=session.platform)
-        if capture.spec.id == pin.spec:
-            realise(session.store, capture)
-        elif capture.version != pin.version:
-            drifts.append(f"'{name}' differs from the one it was committed with ({pin.version} → {capture.version})")
-        else:
-            drifts.append(
-                f"'{name}' differs from the one it was committed with ({pin.version}, "
-                f"{pin.spec[:12]} → {capture.spec.id[:12]})"
-            )
-    if drifts:
-        raise HostDriftError("\n".join(drifts), hint="hdist update --host")
+    pins = {
+        name: lock.host[name]
+        for name in used | set(plan.host)
+        if name in used or read_spec(store.objects, lock.host[name].spec).artifact not in store.artifacts
+    }
+    with live_host(session) as host:
+        found = {
+            drift.name: drift for drift in drifts(store, expected_of(session, pins), host, machine=session.where.host)
+        }
+        if serious := [drift for drift in found.values() if drift.kind != "same"]:
+            words = [drift_words(drift, than="it was committed with") for drift in serious]
+            raise HostDriftError("\n".join(words), hint="hdist update --host")
+        for name, pin in pins.items():
+            drift = found.get(name)
+            if drift is not None and drift.capture is not None:
+                realise(store, drift.capture)
+                record_scan(store, drift.capture, HostEntry(name, pin.find, pin.identity), where=session.where)
+            elif drift is None and read_spec(store.objects, pin.spec).artifact not in store.artifacts:
+                realise(store, scan(HostEntry(name, pin.find, pin.identity), host))
 
 
 def remember(session: Session, commit: CommitId, lock: Lock) -> None:

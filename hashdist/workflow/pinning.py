@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hashdist.errors import HashdistError, InvalidError, NotFoundError
-from hashdist.hostscan.capture import HostCapture
-from hashdist.hostscan.finding import scan
 from hashdist.hostscan.platform import native_cpu
-from hashdist.hostscan.recording import realise, record_scan
 from hashdist.objects.database import object_id
 from hashdist.objects.ids import BlobId, SpecId
 from hashdist.objects.spec import Spec, read_spec
@@ -18,9 +15,10 @@ from hashdist.sources.pin import Pin
 from hashdist.sources.pypi import PythonTarget
 from hashdist.sources.request import Request, wanted
 from hashdist.stack.lock import HostPin, Lock, PackagePin
-from hashdist.stack.packages import HostEntry, Stack
+from hashdist.stack.packages import Stack
 from hashdist.stack.resolving import Pins, resolve
 
+from .hosts import scan_host
 from .session import Session
 
 
@@ -96,25 +94,27 @@ def _package_pin(stack: Stack, name: str, spec: Spec) -> PackagePin:
 
 
 def _pin_host(session: Session, stack: Stack, before: Lock | None, moving: Moving) -> dict[str, HostPin]:
-    found = {}
+    kept: dict[str, HostPin] = {}
+    wanted = []
     for name, entry in stack.host.items():
         old = before.host.get(name) if before and not moving.host else None
         if old is not None and old.find == entry.find and entry.identity in (None, old.identity):
-            found[name] = old
+            kept[name] = old
         else:
-            found[name] = capture_pin(session, entry)[0]
+            wanted.append(entry)
+    scanned = {one.capture.name: one.capture for one in scan_host(session, wanted)} if wanted else {}
+    found = {}
+    for name, entry in stack.host.items():
+        if name in kept:
+            found[name] = kept[name]
+            continue
+        capture = scanned[name]
+        host = capture.spec.host
+        assert host is not None, "captures are of host software"
+        found[name] = HostPin(
+            entry.find, host.finder, host.identity, capture.version, capture.fingerprint, capture.spec.id
+        )
     return found
-
-
-def capture_pin(session: Session, entry: HostEntry) -> tuple[HostPin, HostCapture]:
-    """Scan a host entry now, record the scan, make its artifact of links, and give its pin."""
-    capture = scan(entry, env=session.env, platform=session.platform)
-    record_scan(session.store, capture)
-    realise(session.store, capture)
-    host = capture.spec.host
-    assert host is not None, "captures are of host software"
-    pinned = HostPin(entry.find, host.finder, host.identity, capture.version, capture.fingerprint, capture.spec.id)
-    return pinned, capture
 
 
 def _python_target(session: Session, host: Mapping[str, HostPin]) -> PythonTarget | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hashdist.hostscan.platform import this_platform
+from hashdist.hostscan.scans import Where
 from hashdist.objects.spec import Platform
 from hashdist.progress import SILENT, Progress
 from hashdist.sources.fetching import Fetcher
@@ -33,6 +34,9 @@ class Session:
     """Told what happens."""
     platform: Platform = field(default_factory=this_platform)
     """Where results run."""
+
+    where: Where = field(default_factory=Where.here)
+    """This machine, and its class."""
 
     @property
     def fetcher(self) -> Fetcher:

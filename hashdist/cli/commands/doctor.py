@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from hashdist import process
 from hashdist.build.runpath import patchelf
 from hashdist.cli.app import App, command as make
-from hashdist.hostscan.platform import host_class
+from hashdist.hostscan.host_class import host_class
 from hashdist.version import __version__
 
 _PROGRAMS = ("git", "sh", "make", "patch", "tar", "gcc", "python3")

@@ -15,7 +15,7 @@ import click
 from hashdist.errors import NotFoundError
 from hashdist.progress import SILENT, Progress
 
-from .identity import default_path, full_identity, store_path
+from .identity import cache_path, default_path, full_identity, store_path
 
 if TYPE_CHECKING:
     from hashdist.errors import HashdistError
@@ -53,7 +53,13 @@ class App:
 
         def open_store() -> Store:
             path = self.env.get("PATH") or os.defpath
-            return Store.open(self.path, identity=full_identity(self.env), waiting=self._waiting, search_path=path)
+            return Store.open(
+                self.path,
+                identity=full_identity(self.env),
+                waiting=self._waiting,
+                search_path=path,
+                cache=cache_path(self.path, self.env),
+            )
 
         try:
             return open_store()
@@ -69,13 +75,17 @@ class App:
     @functools.cached_property
     def session(self) -> Session:
         """The store with the user's environment."""
-        from hashdist.workflow.session import Session  # noqa: PLC0415 - see above
+        from hashdist.hostscan.scans import Where  # noqa: PLC0415 - see above
+        from hashdist.workflow.session import Session  # noqa: PLC0415
+
+        from .configuration import named_class  # noqa: PLC0415
 
         try:
             here = os.getcwd()
         except FileNotFoundError as error:
             raise NotFoundError("the directory you are in is gone", hint="cd somewhere else") from error
-        return Session(self.store, self.env, here, self.settings, cores(), self.progress)
+        where = Where.here(named_class(self.env))
+        return Session(self.store, self.env, here, self.settings, cores(), self.progress, where=where)
 
     @functools.cached_property
     def settings(self) -> FetchSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ def store_path(option: str | None, env: Mapping[str, str]) -> str:
 def default_path(env: Mapping[str, str]) -> str:
     """Where the store lies when nobody says where."""
     return os.path.join(env.get("HOME") or os.path.expanduser("~"), ".hashdist")
+
+
+def cache_path(path: str, env: Mapping[str, str]) -> str:
+    """Where somebody keeps what can be computed again for a store that is closed to them."""
+    own = env.get("XDG_CACHE_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".cache")
+    return os.path.join(own, "hashdist", f"{os.path.basename(path)}-{zlib.crc32(os.fsencode(path)):08x}")
 
 
 def quick_identity(env: Mapping[str, str]) -> str:

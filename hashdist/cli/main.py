@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _TERMINATED = 143
-_GROUPS = ("source", "artifact")
+_GROUPS = ("source", "artifact", "host")
 _VALUE_OPTIONS = ("--store",)
 
 

@@ -1,8 +1,8 @@
 """The commands people run all day, answered before click is loaded.
 
-``hdist checkout NAME`` between prefixes that exist, ``hdist build`` with nothing to do, and ``hdist source add DIR``
-where nobody looks on, make the same library calls as the full commands and print the same words; whatever needs
-more is left to those.
+``hdist checkout NAME`` between prefixes that exist, ``hdist build`` with nothing to do, ``hdist host check`` where
+nothing changed, and ``hdist source add DIR`` where nobody looks on, make the same library calls as the full commands
+and print the same words; whatever needs more is left to those.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hashdist.refs import names
 
-from .identity import full_identity, quick_identity, store_path
+from .identity import cache_path, full_identity, quick_identity, store_path
 from .interruptions import terminable
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def answer(arguments: list[str], env: Mapping[str, str]) -> bool:
     if env.get("HDIST_QUIET") or len(words) != len(arguments) - 1:
         return False
     adding = arguments[:2] == ["source", "add"] and len(words) == 2  # noqa: PLR2004 - add and what
-    if not adding and (arguments[0] not in {"checkout", "build"} or len(words) > 1):
+    checking = arguments[:2] == ["host", "check"] and len(words) <= 2  # noqa: PLR2004 - check and of what
+    if not (adding or checking) and (arguments[0] not in {"checkout", "build"} or len(words) > 1):
         return False
     path = store_path(None, env)
     if not os.path.exists(os.path.join(path, "format")):
@@ -41,7 +42,9 @@ def answer(arguments: list[str], env: Mapping[str, str]) -> bool:
 
     if adding:
         return _add(path, words[1], env)
-    store = Store.open(path, identity=quick_identity(env))
+    store = Store.open(path, identity=quick_identity(env), cache=cache_path(path, env))
+    if checking:
+        return _check(store, words[1] if len(words) > 1 else None, env)
     if arguments[0] == "build":
         return _build(store, words[0] if words else "HEAD")
     return bool(words) and _checkout(store, words[0])
@@ -72,6 +75,30 @@ def _build(store: Store, name: str) -> bool:
         return False
     sys.stderr.write(nothing_to_do(total))
     return True
+
+
+def _check(store: Store, name: str | None, env: Mapping[str, str]) -> bool:
+    from hashdist.hostscan.host_class import host_class  # noqa: PLC0415 - see above
+    from hashdist.hostscan.seen import check_key, look  # noqa: PLC0415
+
+    from .configuration import named_class  # noqa: PLC0415
+
+    ref = store.refs.find(name) if name else None
+    commit = store.refs.get(ref) if ref else None
+    if name is not None and commit is None:
+        return False
+    known = look(store, os.uname().nodename, check_key(store, named_class(env) or host_class(), env, commit))
+    if known is None:
+        return False
+    sys.stdout.write(f"{unchanged(known)}\n")
+    return True
+
+
+def unchanged(entries: int) -> str:
+    """What is said when the host is as it was."""
+    if not entries:
+        return "nothing to compare: hdist host scan dpkg:gcc"
+    return f"{entries} host {'entry is' if entries == 1 else 'entries are'} as before"
 
 
 def _add(path: str, place: str, env: Mapping[str, str]) -> bool:

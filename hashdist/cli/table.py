@@ -31,10 +31,12 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("log", "list the commits of a profile"),
         ("show", "show a commit, a package or the stack file of a profile"),
         ("diff", "what differs between two profiles"),
+        ("explain", "why packages differ between two profiles"),
     ),
     "Store": (
         ("source", "add, get and list sources"),
         ("artifact", "list and show artifacts"),
+        ("host", "capture host software, and see when it changes"),
         ("gc", "delete what nothing uses"),
         ("du", "how much each profile takes"),
     ),

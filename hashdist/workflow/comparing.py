@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from hashdist.hostscan.comparing import package_changes
+from hashdist.hostscan.scans import scan_with
 from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId, SpecId
 from hashdist.objects.spec import Spec
+from hashdist.refs.database import RefDatabase
 from hashdist.refs.edges import EdgeReader
 
 
@@ -29,8 +32,11 @@ class Change:
     """Whether only its inputs changed."""
 
 
-def compare(objects: ObjectDatabase, old: CommitId, new: CommitId) -> list[Change]:
-    """The changes from one commit to another, sorted by name; equal specs are not looked into."""
+def compare(objects: ObjectDatabase, old: CommitId, new: CommitId, *, refs: RefDatabase | None = None) -> list[Change]:
+    """The changes from one commit to another, sorted by name; equal specs are not looked into.
+
+    With `refs`, host scans among them tell which packages of the host made the difference.
+    """
     edges = EdgeReader(objects)
     before, after = edges.specs(old), edges.specs(new)
     found = []
@@ -46,9 +52,19 @@ def compare(objects: ObjectDatabase, old: CommitId, new: CommitId) -> list[Chang
             found.append(Change(name, kind, one, two, (spec.version,), follows=False))
         else:
             details = tuple(_details(edges.spec(one), edges.spec(two)))
+            if refs is not None and edges.spec(two).host is not None:
+                details = tuple(dict.fromkeys([*_host_packages(refs, objects, name, one, two), *details]))
             follows = all(line.startswith("input ") for line in details)
             found.append(Change(name, "changed", one, two, details, follows))
     return found
+
+
+def _host_packages(refs: RefDatabase, objects: ObjectDatabase, name: str, old: SpecId, new: SpecId) -> Iterator[str]:
+    """The packages of the host that are of other versions, if both captures were recorded here."""
+    before, after = (scan_with(refs, objects, name, spec) for spec in (old, new))
+    if before is not None and after is not None:
+        for change in package_changes(before, after):
+            yield f"package {change.name}: {change.old or '(none)'} → {change.new or '(none)'}"
 
 
 def _details(old: Spec, new: Spec) -> Iterator[str]:
@@ -66,7 +82,8 @@ def _details(old: Spec, new: Spec) -> Iterator[str]:
             yield f"file {name}"
     yield from _mapping("input", old.inputs, new.inputs, short=True)
     if old.host is not None and new.host is not None:
-        yield from _mapping("host", old.host.facts, new.host.facts)
+        yield from _mapping("needs", old.host.facts, new.host.facts)
+        yield from _mapping("variable", old.host.environment, new.host.environment)
         if old.manifest != new.manifest:
             yield from _manifest(old.manifest or b"", new.manifest or b"")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from hashdist.checkout.switch import Checkout
+from hashdist.hostscan.errors import HostChangingError
 from hashdist.objects.ids import CommitId
 
 from .building import plan_lock
+from .hosts import Checked, check
 from .profile import read_profile
 from .session import Session
 
@@ -30,6 +33,8 @@ class Status:
     """Packages at the tip."""
     missing: tuple[str, ...]
     """Those of them that are not built, inputs first."""
+    host: Checked | None
+    """How the host compares with what the tip was made with; None without a tip, or while packages are installed."""
 
 
 def status(session: Session, checkout: Checkout) -> Status:
@@ -38,7 +43,10 @@ def status(session: Session, checkout: Checkout) -> Status:
     tip = refs.get(checkout.head)
     total = 0
     missing: tuple[str, ...] = ()
+    host = None
     if tip is not None:
         plan = plan_lock(session, read_profile(session.store.objects, tip).lock)
+        with contextlib.suppress(HostChangingError):  # a package manager is at work: ask again later
+            host = check(session, tip)
         total, missing = plan.total, tuple(spec.name for spec in plan.jobs)
-    return Status(checkout.path, checkout.branch, tip, checkout.commit, checkout.prefix, total, missing)
+    return Status(checkout.path, checkout.branch, tip, checkout.commit, checkout.prefix, total, missing, host)

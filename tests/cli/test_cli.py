@@ -251,11 +251,12 @@ def test_the_default_store_makes_itself(stack, tmp_path):
 
 
 def test_quick_commands_load_little(hdist, stack, tmp_path):
-    """--help and a checkout between existing prefixes load neither pygit2 nor tqdm, nor click."""
+    """--help, a checkout between existing prefixes and a check with nothing changed load neither pygit2 nor tqdm, nor click."""
     hdist("commit", "-m", "first")
     hdist("checkout", "--build")
     hdist("branch", "other")
-    for words in (["--help"], ["checkout", "other"], ["checkout", "main"]):
+    hdist("host", "check", "main")
+    for words in (["--help"], ["checkout", "other"], ["checkout", "main"], ["host", "check", "main"]):
         code = f"import sys; from hashdist.cli.main import main; assert main({words!r}) == 0; print(*sys.modules)"
         done = subprocess.run(
             [sys.executable, "-c", code],

@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -150,6 +151,21 @@ def test_the_settings_of_the_how_to(shell, tmp_path):
     assert "pinned on first use" in shell("hdist source add https://example.org/x.tar.gz").stdout
 
 
+@pytest.mark.skipif(not (shutil.which("dpkg") and shutil.which("pkg-config")), reason="no Debian with pkg-config here")
+def test_how_to_capture_host_software(shell, tmp_path):
+    """The commands run on this machine and say what is shown; the settings are ones that are read."""
+    page = "docs/how-to/host-software.md"
+    for block in blocks(page, "console"):
+        for command, expected in steps(block):
+            done = shell(command)
+            assert done.returncode == 0, done.stdout
+            assert matches(expected, done.stdout), done.stdout
+    place = tmp_path / "person/.config/hashdist/config.toml"
+    place.parent.mkdir(parents=True)
+    place.write_text(blocks(page, "toml")[0])
+    assert '"class": "gpu"' in shell("hdist host list --json").stdout
+
+
 def test_the_limits_of_the_reference():
     """Every limit is in the table, with its default."""
     import dataclasses
@@ -167,7 +183,8 @@ def test_the_stack_file_reference():
     from hashdist.stack.file import StackError, parse_stack
     from hashdist.stack.presets import PRESETS
 
-    (example,) = blocks("docs/reference/stack-file.md", "toml")
+    example, hosts = blocks("docs/reference/stack-file.md", "toml")
+    assert len(parse_stack(hosts).host) == 4
     assert set(parse_stack(example).packages) == {"zlib", "numpy"}
     with pytest.raises(StackError) as caught:
         parse_stack(package("a", bogus="1"))

@@ -18,7 +18,7 @@ def diff(app: App, old: str | None, new: str | None) -> None:
     if old and ".." in old and new is None:
         old, _, new = old.partition("..")
     before = find(app.store, old) if old else app.store.refs.get("refs/checkouts/current/at") or find(app.store, None)
-    changes = compare(app.store.objects, before, find(app.store, new))
+    changes = compare(app.store.objects, before, find(app.store, new), refs=app.store.refs)
     app.emit({"changes": changes_json(changes)}, lambda: change_lines(changes))
 
 

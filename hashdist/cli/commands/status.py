@@ -8,6 +8,7 @@ import click
 
 from hashdist.checkout.switch import Checkout
 from hashdist.cli.app import App, command as make
+from hashdist.workflow.hosts import Checked, drift_words
 from hashdist.workflow.status import status as look
 
 
@@ -28,6 +29,7 @@ def status(app: App, place: str | None) -> None:
         yield f"built     {found.total - len(found.missing)} of {found.total}"
         if found.missing:
             yield f"missing   {', '.join(found.missing)}: hdist build"
+        yield from _host_lines(found.host)
 
     document = {
         "checkout": found.checkout,
@@ -37,8 +39,23 @@ def status(app: App, place: str | None) -> None:
         "prefix": found.prefix,
         "total": found.total,
         "missing": list(found.missing),
+        "host": [{"name": one.name, "kind": one.kind} for one in found.host.drifts] if found.host else [],
+        "broken": [{"name": one.name, "missing": list(one.missing)} for one in found.host.broken] if found.host else [],
     }
     app.emit(document, lines)
+
+
+def _host_lines(checked: Checked | None) -> Iterator[str]:
+    """What of the host is not as it was; what was built before stays usable."""
+    if checked is None:
+        return
+    for broken in checked.broken:
+        yield f"broken    {broken.name} will not run: {', '.join(broken.missing)} gone"
+    serious = [drift for drift in checked.drifts if drift.kind != "same"]
+    for drift in serious:
+        yield f"host      {drift_words(drift, than='it was committed with')}"
+    if serious:
+        yield "          to build with what is there now: hdist update --host; see hdist host check"
 
 
 command = status

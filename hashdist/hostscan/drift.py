@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -101,10 +102,11 @@ def drifts(store: Store, expected: Sequence[Expected], host: LiveHost, *, machin
     key = _key(expected, host)
     if look(store, machine, key) is not None:
         return []
+    began = time.time_ns()
     found = find_drifts(store, expected, host)
     if not found:
         scans = [one.scan for one in expected if one.scan is not None]
-        save_seen(store, machine, key, watched_paths(store, scans), entries=len(expected))
+        save_seen(store, machine, key, watched_paths(store, scans), entries=len(expected), since=began)
     return found
 
 

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import struct
-import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -40,14 +39,14 @@ def check_key(store: Store, host_class: str, env: Mapping[str, str], commit: str
     return f"seen-{hashlib.sha256(chr(0).join(words).encode(errors='surrogateescape')).hexdigest()[:40]}"
 
 
-def save_seen(store: Store, host: str, key: str, paths: Iterable[str], *, entries: int) -> None:
+def save_seen(store: Store, host: str, key: str, paths: Iterable[str], *, entries: int, since: int) -> None:
     """Keep how files, links and directories look now that `entries` host entries were found to be as they should.
 
-    Nothing is kept if one of them changed so lately that it could do so again unseen.
+    `since` (ns) is when the look at them began. Nothing is kept if one of them changed after that, when it had been
+    looked at already perhaps, or so shortly before that it could have done so again unseen.
     """
     from .hashing import is_settled  # noqa: PLC0415 - a look at what is kept does without
 
-    now = time.time_ns()
     ordered = sorted(set(map(os.fsencode, paths)))
     states = []
     for path in ordered:
@@ -56,7 +55,7 @@ def save_seen(store: Store, host: str, key: str, paths: Iterable[str], *, entrie
         except OSError:
             states.append(_LOOK.pack(*_ABSENT))
             continue
-        if not is_settled(status, now):
+        if not is_settled(status, since):
             return
         states.append(_LOOK.pack(status.st_ino, status.st_size, status.st_ctime_ns))
     data = _MAGIC + _HEAD.pack(entries, len(ordered)) + b"".join(states) + b"\0".join(ordered)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -152,6 +153,7 @@ def check(session: Session, commit: CommitId | None) -> Checked:
     known = look(store, where.host, key)
     if known is not None:
         return Checked(known, (), (), ())
+    began = time.time_ns()
     lock = read_profile(store.objects, commit).lock if commit is not None else None
     if lock is not None:
         expected = expected_of(session, used_pins(session, lock))
@@ -171,7 +173,7 @@ def check(session: Session, commit: CommitId | None) -> Checked:
         paths = watched_paths(store, [one.scan for one in expected if one.scan is not None])
         paths |= places | set(map(os.path.realpath, places)) | set(_folders(session, expected))
         paths |= set(_unbuilt(session, lock)) if lock is not None else set()
-        save_seen(store, where.host, key, paths, entries=len(expected))
+        save_seen(store, where.host, key, paths, entries=len(expected), since=began)
     return Checked(len(expected), tuple(found), broken, unknown)
 
 

@@ -191,10 +191,10 @@ def test_machines_and_owners(store, debian, known, monkeypatch, tmp_path):
     assert seen.look(store, "node2", key) is None
     paths = [str(debian.root)]
     monkeypatch.setattr(index, "_is_ours", lambda _: False)
-    seen.save_seen(store, "node2", key, paths, entries=1)
+    seen.save_seen(store, "node2", key, paths, entries=1, since=time.time_ns())
     assert seen.look(store, "node2", key) is None
     store.cache = str(tmp_path / "cache")
-    seen.save_seen(store, "node2", key, paths, entries=1)
+    seen.save_seen(store, "node2", key, paths, entries=1, since=time.time_ns())
     assert seen.look(store, "node2", key) == 1
     monkeypatch.undo()
     assert seen.look(store, "node2", key) is None, "it is in the cache of whoever looked"
@@ -231,4 +231,21 @@ def test_an_earlier_alternative_appears(store, debian, tmp_path):
     assert quick(store, debian, expected) == []
     assert quick(store, debian, expected) == []
     lay_out(tmp_path, {"a/tool": "#!/bin/false\n"})
+    assert [drift.kind for drift in quick(store, debian, expected)] == ["differs"]
+
+
+def test_a_change_after_the_look(store, debian, known, monkeypatch):
+    """What changes after it was compared, and before how it looks is remembered, is not remembered as it should be."""
+    tool(debian)
+    expected = known("dpkg:tool")
+
+    def look_and_change(*arguments):
+        found = find_drifts(*arguments)
+        (debian.root / "usr/share/tool/data").write_text("late")
+        time.sleep(0.02)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hashdist.hostscan.drift.find_drifts", look_and_change)
+        assert quick(store, debian, expected) == []
     assert [drift.kind for drift in quick(store, debian, expected)] == ["differs"]

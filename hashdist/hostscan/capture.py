@@ -98,19 +98,12 @@ def _measure(found: Found, closed: Closed, host: LiveHost) -> dict[str, Measured
     """Hash what is reached. What lies in a tree is not read, and files of packages that are needed may be closed."""
     trees = tuple(f"{tree}/" for tree in found.trees)
     reached = {way.final for way in closed.ways.values()}
-    paths = sorted({*reached, *closed.decisive, *closed.recorded} - _unread(reached, trees) - _folders(reached))
     for way in closed.ways.values():
         if os.path.isdir(way.final):
             raise HostNotFoundError(f"'{way.place}' is a directory, which no link may open")
+    unread = {path for path in reached if path.startswith(trees)}
+    paths = sorted({*reached, *closed.decisive, *closed.recorded} - unread)
     return host.hasher.measure(paths, may_fail=frozenset(closed.recorded) - reached)
-
-
-def _folders(reached: set[str]) -> set[str]:
-    return {path for path in reached if os.path.isdir(path)}
-
-
-def _unread(reached: set[str], trees: tuple[str, ...]) -> set[str]:
-    return {path for path in reached if trees and path.startswith(trees)}
 
 
 def _reached(closed: Closed) -> set[str]:

@@ -241,3 +241,52 @@ def listen(
                 told(text)
         said.append(rest.decode(errors="replace"))
     return b"".join(output)
+
+
+def attend(arguments: Sequence[str], *, env: Mapping[str, str], pass_fds: Sequence[int] = ()) -> int:
+    """Run a program with our own input, output and terminal, and return its status as shells count it.
+
+    A program that a signal ended gives 128 and the signal's number. Signals that we get while it runs are handed on to
+    it, but for those of the keyboard, which it gets itself. To be called from the main thread. Raises
+    `ProgramMissingError`.
+    """
+    program: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def hand_on(number: int, _: object) -> None:
+        if number in _KEYBOARD and _has_keyboard():
+            return
+        if program is None:
+            early.append(number)
+        else:
+            program.send_signal(number)
+
+    kept = {number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGHUP, *_KEYBOARD)}
+    try:
+        with _missing(arguments):
+            program = subprocess.Popen(list(arguments), env=dict(env), pass_fds=pass_fds)
+        for number in early:
+            program.send_signal(number)
+        status = program.wait()
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    return status if status >= 0 else 128 - status
+
+
+#: Signals that a terminal sends to all that runs in its foreground.
+_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
+
+
+def _has_keyboard() -> bool:
+    """Whether we are in the foreground of a terminal."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

@@ -1,4 +1,4 @@
-"""The jail: a preload library under which undeclared dependencies are seen. Knows no git and no store; usable alone.
+"""The jail: a library preloaded into every process of a command, under which undeclared files are found, or hidden.
 
-Nothing is here yet. What comes here may import `hashdist.fsutil`, `hashdist.process` and `hashdist.errors` only.
+Usable alone: `Rules` say what may be used, `Jail` runs a command under them, `Report` tells what else was used.
 """

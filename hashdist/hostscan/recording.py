@@ -48,7 +48,7 @@ def realise(store: Store, capture: HostCapture) -> str:
     """Make the artifact of links for a capture, if it is not there, and return its path."""
     artifact = capture.spec.artifact
     path = store.artifacts.claim(artifact)
-    if artifact in store.artifacts and _leads_where(path, capture):
+    if _is_known(store, capture) and _leads_where(path, capture):
         return path
     os.makedirs(os.path.dirname(path), exist_ok=True)
     lock = locked(store.lock_path(f"spec-{artifact.spec}"), purpose=f"scan of {capture.name}", waiting=store.waiting)
@@ -64,13 +64,24 @@ def realise(store: Store, capture: HostCapture) -> str:
                 for folder, _, _ in os.walk(staging):
                     os.chmod(folder, 0o555 if folder != staging else 0o755)
             os.chmod(path, 0o555)
-        if artifact in store.artifacts:
+        if _is_known(store, capture):
             return path
+        earlier = store.artifacts.record_commit(artifact.spec)
         record = ArtifactRecord(capture.spec, capture.manifest, b"", (), (), 0, os.uname().nodename)
-        commit = write_record(store.objects, record, inputs={}, parents=(), identity=store.author, time=store.now())
+        parents = (earlier,) if earlier else ()
+        commit = write_record(
+            store.objects, record, inputs={}, parents=parents, identity=store.author, time=store.now()
+        )
         with store.refs.transaction("host scan") as transaction:
             transaction.set(names.ARTIFACTS + artifact.spec, commit)
     return path
+
+
+def _is_known(store: Store, capture: HostCapture) -> bool:
+    """Whether the artifact is there, and its record lists what was captured: by its ABI, other files are the same."""
+    if capture.spec.artifact not in store.artifacts:
+        return False
+    return store.artifacts.record(capture.spec.artifact.spec).manifest == capture.manifest
 
 
 def _leads_where(path: str, capture: HostCapture) -> bool:

@@ -105,6 +105,18 @@ def test_records_and_links(store, git, tmp_path):
     assert json.loads(json.dumps(moved.spec.host.facts)).keys() == {"version"}
 
 
+def test_the_same_software_with_other_files(store, debian, git):
+    """What is the same by its version may have other files: its record is written anew, as jails are made of it."""
+    for files in ({"usr/bin/tool": "#!/bin/true\n"}, {"usr/bin/tool": "#!/bin/true\n", "usr/share/tool/new": "x"}):
+        debian.install("tool", "1.0-1", files)
+        found = debian.capture("dpkg:tool", identity="version")
+        realise(store, found)
+        realise(store, found)
+        assert store.artifacts.record(found.spec.id).manifest == found.manifest
+    assert b"share/tool/new" in found.manifest
+    assert git("rev-list", "--count", f"refs/artifacts/{found.spec.id}") == "2"
+
+
 def test_platform():
     """The platform and the CPU level have names."""
     assert this_platform().os == "linux"

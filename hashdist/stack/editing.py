@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from hashdist.errors import InvalidError, NotFoundError
+
+_BARE_NEWLINE = re.compile(r"(?<!\r)\n")
 
 
 def set_key(text: str, key: str, value: str) -> str:
@@ -58,6 +62,41 @@ def add_package(text: str, name: str, fields: dict[str, Any]) -> str:
             item.update(value)
         lines.append(f"{key} = {item.as_string()}")
     return text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n"
+
+
+def declare(text: str, host: Mapping[str, str], inputs: Mapping[str, Sequence[str]]) -> str:
+    """The text with more host entries (name to finder), and more inputs of packages; what is there already stays.
+
+    Raises `NotFoundError` for a package that is not there.
+    """
+    document = tomlkit.parse(text)
+    packages: Any = document.get("packages", {})
+    for name, more in inputs.items():
+        if name not in packages:
+            raise NotFoundError(f"no package '{name}' in the stack file", hint="see: hdist list")
+        if "inputs" not in packages[name]:
+            _append(packages[name], {"inputs": tomlkit.array()})
+        known = packages[name]["inputs"]
+        known.extend(one for one in more if one not in known)
+    new = {name: finder for name, finder in host.items() if name not in document.get("host", {})}
+    if "host" in document:
+        _append(document["host"], new)
+    found = tomlkit.dumps(document)
+    if new and "host" not in document:
+        lines = (f"{tomlkit.key(name).as_string()} = {tomlkit.item(find).as_string()}\n" for name, find in new.items())
+        found = f"{found.rstrip()}\n\n[host]\n{''.join(lines)}"
+    return _BARE_NEWLINE.sub("\r\n", found) if "\r\n" in text else found
+
+
+def _append(table: Any, values: Mapping[str, Any]) -> None:
+    """Put values at the end of a table, before the comments and blank lines that belong to what follows it."""
+    body = table.value.body if isinstance(table, tomlkit.items.Table) else []
+    tail = []
+    while values and len(body) > 1 and body[-1][0] is None:
+        tail.append(body.pop())
+    for name, value in values.items():
+        table[name] = value
+    body.extend(reversed(tail))
 
 
 def remove_package(text: str, name: str) -> str:

@@ -16,7 +16,7 @@ from hashdist.sources import declaration
 from hashdist.sources.declaration import Declaration
 
 from .finders import finder_fault
-from .packages import HostEntry, Package, Stack, run_closure
+from .packages import JAIL_CHOICES, HostEntry, JailChoice, Package, Stack, run_closure
 from .positions import KeyPath, key_lines, line_of
 from .presets import BASE, BASE_NUMBER, COMPILE_VARIABLES, PRESETS, find_preset
 
@@ -84,16 +84,17 @@ class _Reader:
     def read(self, data: dict[str, Any]) -> Stack | None:
         self._known((), data, {"defaults", "host", "packages"})
         defaults = self._table((), data, "defaults")
-        self._known(("defaults",), defaults, {"env", "cpu"})
+        self._known(("defaults",), defaults, {"env", "cpu", "jail"})
         default_env = self._env(("defaults",), defaults)
         default_cpu = self._text(("defaults",), defaults, "cpu")
+        default_jail = self._jail(("defaults",), defaults)
         host = {}
         for name, value in self._table((), data, "host").items():
             if entry := self._host(name, value):
                 host[name] = entry
         packages = {}
         for name, value in self._table((), data, "packages").items():
-            if package := self._package(name, value, default_env, default_cpu):
+            if package := self._package(name, value, default_env, default_cpu, default_jail):
                 packages[name] = package
         self.problems += [(("packages", name), "is also the name of a host entry") for name in packages if name in host]
         return self._connect(host, packages)
@@ -116,14 +117,21 @@ class _Reader:
             self._fault((*path, "identity"), f"must be one of {', '.join(IDENTITIES)}")
         return HostEntry(name, finders, identity)
 
-    def _package(self, name: str, table: Any, default_env: dict[str, str], default_cpu: str | None) -> Package | None:
+    def _package(
+        self,
+        name: str,
+        table: Any,
+        default_env: dict[str, str],
+        default_cpu: str | None,
+        default_jail: JailChoice | None,
+    ) -> Package | None:
         path = ("packages", name)
         self._name(path, name)
         if not isinstance(table, dict):
             self._fault(path, "must be a table")
             return None
         known = {"version", "source", "sources", "builder", "commands", "options", "patches", "env", "inputs"}
-        self._known(path, table, known | {"requires", "build-only", "base", "cpu", "description"})
+        self._known(path, table, known | {"requires", "build-only", "base", "cpu", "description", "jail"})
         version = self._version(path, table)
         builder = self._builder(path, table)
         preset = PRESETS[builder] if builder else None
@@ -157,7 +165,15 @@ class _Reader:
             requires=tuple(dict.fromkeys(self._texts(path, table, "requires"))),
             build_only=self._flag(path, table, "build-only", default=False),
             cpu=cpu,
+            jail=self._jail(path, table) or default_jail,
         )
+
+    def _jail(self, path: KeyPath, table: dict[str, Any]) -> JailChoice | None:
+        text = self._text(path, table, "jail")
+        found = next((one for one in JAIL_CHOICES if one == text), None)
+        if text is not None and found is None:
+            self._fault((*path, "jail"), f"must be one of {', '.join(JAIL_CHOICES)}")
+        return found
 
     def _version(self, path: KeyPath, table: dict[str, Any]) -> str:
         if "version" not in table:

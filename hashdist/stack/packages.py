@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from hashdist.sources.declaration import Declaration
+
+JailChoice = Literal["off", "report", "enforce"]
+"""Whether a build is jailed, and whether the jail hides what is undeclared."""
+JAIL_CHOICES: tuple[JailChoice, ...] = ("off", "report", "enforce")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Package:
     """What it needs to run."""
     build_only: bool = False
     """Whether prefixes leave it out."""
+    jail: JailChoice | None = None
+    """How it is built; None: as the user has it."""
     cpu: str | None = None
     """The CPU baseline; None: the platform's oldest; 'native': this machine's."""
 

@@ -62,6 +62,13 @@ PRESETS: dict[str, Preset] = {
     "wheel@1": Preset(
         (_INSTALL_WHEEL + ' . "$PREFIX"',), inputs=("python",), compiles=False, files=("install-wheel.py",)
     ),
+    # without the site module: what .pth files of the Python start is nobody's input
+    "wheel@2": Preset(
+        ('python3 -I -S "$FILES/install-wheel.py" . "$PREFIX"',),
+        inputs=("python",),
+        compiles=False,
+        files=("install-wheel.py",),
+    ),
     "copy@1": Preset(('cp -R -P -p . "$PREFIX"',), compiles=False),
 }
 #: What a bare name means.

@@ -7,18 +7,24 @@ import errno
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hashdist.errors import HashdistError
 from hashdist.fsutil.locks import locked
 from hashdist.fsutil.removal import discard, remove_tree
+from hashdist.objects import canonical
 from hashdist.objects.exporting import export_tree
 from hashdist.objects.ids import SpecId
 from hashdist.objects.spec import Spec
+from hashdist.preload.library import JailInactiveError
+from hashdist.preload.report import Report
 from hashdist.process import kill_by_environment
+from hashdist.progress import SILENT, Progress
 from hashdist.refs.edges import EdgeReader
 
 from .environment import EPOCH, RUNNER, Input, Workplace, environment, in_order
+from .jailing import Jailing, jailed, refuse_impure
 from .jobserver import Jobserver
 from .running import last_lines, missing_command_hint, run_commands
 from .runpath import fix_run_paths
@@ -45,11 +51,53 @@ class BuildFailedError(HashdistError):
         super().__init__(f"'{spec.name}' {spec.version} {reason}; its log ends:{shown}\n  log: {self.log}", hint=hint)
 
 
-def build(store: Store, spec: Spec, *, jobserver: Jobserver, env: Mapping[str, str]) -> bool:
-    """Build one spec whose inputs and sources are here; False when somebody else had built it meanwhile.
+class JailViolationError(BuildFailedError):
+    """A build that failed where undeclared files were hidden from it: perhaps for want of them."""
 
-    `env` is the user's environment, for our own helpers only. Raises `BuildFailedError` or `Cancelled`.
+    exit_code = 6
+    code = "jail_violation"
+
+    def __init__(self, spec: Spec, reason: str, place: Workplace, report: Report) -> None:
+        super().__init__(spec, reason, place)
+        self.report = report
+        shown = [f"{one.path}{f' of {one.owner}' if one.owner else ''}" for one in report.hidden]
+        more = f"\n  and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        self.message += "\n  undeclared, so hidden from it:" + "".join(f"\n    {one}" for one in shown[:_SHOWN]) + more
+        self.hint = f"if it failed for want of these: hdist learn {spec.name}; else {self.hint}"
+        self.args = (self.message,)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a job."""
+
+    built: bool
+    """Whether it was built here and now."""
+    jail: Report | None = None
+    """What the jail saw; None: there was none."""
+
+
+#: What the jail saw of a build that failed, in its directory.
+REPORT = "jail.json"
+#: How many hidden files a message lists.
+_SHOWN = 10
+
+
+def build(
+    store: Store,
+    spec: Spec,
+    *,
+    jobserver: Jobserver,
+    env: Mapping[str, str],
+    jailing: Jailing | None = None,
+    progress: Progress = SILENT,
+) -> Done:
+    """Build one spec whose inputs and sources are here, unless somebody else built it meanwhile.
+
+    It is jailed as `jailing` says (None: as the defaults are). `env` is the user's environment, for our own helpers
+    only. Raises `BuildFailedError`, `ImpureInputError`, `JailInactiveError` or `Cancelled`.
     """
+    jailing = jailing or Jailing()
     if spec.runner != RUNNER:
         raise HashdistError(
             f"'{spec.name}' wants runner {spec.runner}, this hdist has runner {RUNNER}", hint="use a newer hdist"
@@ -63,37 +111,60 @@ def build(store: Store, spec: Spec, *, jobserver: Jobserver, env: Mapping[str, s
     )
     with lock:
         if spec.artifact in store.artifacts:
-            return False
+            if jailing.choice(spec.name) == "enforce":
+                refuse_impure(store, spec.name, {spec.name: spec.id})
+            return Done(built=False)
         inputs = _inputs(store, spec)
+        if jailing.choice(spec.name) == "enforce":
+            refuse_impure(store, spec.name, spec.inputs)
         with _staged(store, spec) as place, jobserver.slot():
             try:
-                _make(store, spec, place, inputs, jobserver, env)
-            except BuildFailedError:
+                return _make(_Job(store, spec, place, inputs, jobserver, env, jailing, progress))
+            except (BuildFailedError, JailInactiveError):
                 raise
             except UnfitResultError as error:
                 raise BuildFailedError(spec, str(error), place) from error
             except (HashdistError, OSError) as error:
                 raise BuildFailedError(spec, f"could not be finished: {error}", place) from error
-    return True
 
 
-def _make(
-    store: Store, spec: Spec, place: Workplace, inputs: list[Input], jobserver: Jobserver, env: Mapping[str, str]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    store: Store
+    spec: Spec
+    place: Workplace
+    inputs: list[Input]
+    jobserver: Jobserver
+    env: Mapping[str, str]
+    jailing: Jailing
+    progress: Progress
+
+
+def _make(job: _Job) -> Done:
+    store, spec, place, inputs, env = job.store, job.spec, job.place, job.inputs, job.env
     started = time.monotonic()
     _fill(store, spec, place)
-    variables = environment(spec, inputs, place, jobs=jobserver.jobs)
-    status = run_commands(spec.commands, env=variables, place=place, jobserver=jobserver)
+    variables = environment(spec, inputs, place, jobs=job.jobserver.jobs)
+    with jailed(store, job.jailing.choice(spec.name), inputs, place, env=env, progress=job.progress) as jail:
+        status = run_commands(spec.commands, env=variables, place=place, jobserver=job.jobserver, jail=jail)
+        report = jail.report().owned(job.jailing.owners) if jail else None
+    if status != 0 and report is not None:
+        with open(place.inside(REPORT), "wb") as file:
+            file.write(canonical.dumps(report.document()))
     if status != 0:
-        raise BuildFailedError(spec, f"failed with status {status}", place)
+        reason = f"failed with status {status}"
+        if report is not None and report.hidden:
+            raise JailViolationError(spec, reason, place, report)
+        raise BuildFailedError(spec, reason, place)
     if os.path.islink(place.prefix) or not os.path.isdir(place.prefix):
         raise UnfitResultError("left a PREFIX that is no directory any more")
     take_over(place.prefix)
     libraries = [path for one in in_order(inputs) for path in one.library_directories]
     unresolved = fix_run_paths(place.prefix, libraries, env=env)
     with open(place.inside("log"), "rb") as file:
-        outcome = Outcome(file.read(), tuple(unresolved), round(time.monotonic() - started))
+        outcome = Outcome(file.read(), tuple(unresolved), round(time.monotonic() - started), report)
     seal(store, spec, place.prefix, outcome, closure=_hash_parts(store, inputs))
+    return Done(built=True, jail=report)
 
 
 def _inputs(store: Store, spec: Spec) -> list[Input]:
@@ -109,6 +180,11 @@ def _hash_parts(store: Store, inputs: list[Input]) -> dict[SpecId, str]:
     return {one.spec.id: store.artifacts.hash_part(one.spec.artifact) for one in inputs}
 
 
+def workplace(store: Store, spec: Spec) -> str:
+    """Where a spec is built; what a build leaves that failed is found there."""
+    return store.inside("builds", f"{spec.name}-{store.artifacts.hash_part(spec.artifact)}")
+
+
 @contextlib.contextmanager
 def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
     """Give a build its directories: work in ``builds/``, and the artifact's final path, which gets baked in.
@@ -117,7 +193,7 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
     work directory and both are kept; after an interruption nothing is.
     """
     prefix = store.artifacts.claim(spec.artifact)
-    place = Workplace(store.inside("builds", f"{spec.name}-{store.artifacts.hash_part(spec.artifact)}"), prefix)
+    place = Workplace(workplace(store, spec), prefix)
     if os.path.lexists(prefix):
         kill_by_environment("PREFIX", prefix)
         discard(prefix, store.inside("trash"))

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
+from hashdist.preload.jail import Jail
 from hashdist.process import kill_by_environment
 
 from .environment import Workplace, as_shell
@@ -24,7 +25,9 @@ _MISSING = (
 _COMPILERS = {"cc", "gcc", "c++", "g++", "cpp", "ar", "as", "ld", "nm", "ranlib", "strip"}
 
 
-def run_commands(commands: Sequence[str], *, env: Mapping[str, str], place: Workplace, jobserver: Jobserver) -> int:
+def run_commands(
+    commands: Sequence[str], *, env: Mapping[str, str], place: Workplace, jobserver: Jobserver, jail: Jail | None = None
+) -> int:
     """Run the commands as one shell script in ``src`` and return its status; everything it printed is in ``log``.
 
     Raises `Cancelled`; whatever the commands started is dead afterwards.
@@ -36,7 +39,7 @@ def run_commands(commands: Sequence[str], *, env: Mapping[str, str], place: Work
     with open(place.inside("log"), "wb") as log:
         process = subprocess.Popen(
             [shell, script],
-            env={**env, **jobserver.variables},
+            env={**(jail.environment(env) if jail else env), **jobserver.variables},
             cwd=place.inside("src"),
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import graphlib
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from hashdist.errors import HashdistError
 from hashdist.objects.spec import Spec
+from hashdist.preload.report import Report
 from hashdist.progress import SILENT, Progress
 from hashdist.store.roots import in_use
 
-from .job import build
+from .jailing import Jailing
+from .job import Done, build
 from .jobserver import Jobserver
 from .plan import BuildPlan
 
@@ -22,13 +25,14 @@ if TYPE_CHECKING:
 
 
 class BuildsFailedError(HashdistError):
-    """One or more builds failed; ``failures`` has an error for each package."""
+    """One or more builds failed; ``failures`` has an error for each package, ``report`` what was done."""
 
     exit_code = 5
     code = "build_failed"
 
-    def __init__(self, failures: Mapping[str, HashdistError], skipped: int) -> None:
+    def __init__(self, failures: Mapping[str, HashdistError], skipped: int, report: BuildReport) -> None:
         self.failures = dict(failures)
+        self.report = report
         several = len(failures) > 1
         words = []
         for error in failures.values():
@@ -48,6 +52,8 @@ class BuildReport:
     """Packages that were built."""
     reused: list[str] = field(default_factory=list)
     """Packages that somebody else had built meanwhile."""
+    jail: dict[str, Report] = field(default_factory=dict)
+    """What the jail saw of those that were built in one."""
 
 
 def run(
@@ -57,9 +63,10 @@ def run(
     jobs: int,
     env: Mapping[str, str],
     keep_going: bool = False,
+    jailing: Jailing | None = None,
     progress: Progress = SILENT,
 ) -> BuildReport:
-    """Build everything in `plan`, `jobs` cores in all.
+    """Build everything in `plan`, `jobs` cores in all, jailed as `jailing` says (None: as the defaults are).
 
     Raises `BuildsFailedError` when no more can be built (with `keep_going`: when all that does not depend on
     a failure is). After an interruption the running builds are stopped and leave nothing.
@@ -73,7 +80,8 @@ def run(
     )
     sorter.prepare()
     failures: dict[str, HashdistError] = {}
-    running: dict[Future[bool], Spec] = {}
+    running: dict[Future[Done], Spec] = {}
+    begin = functools.partial(build, store, env=env, jailing=jailing, progress=progress)
     with (
         in_use(store, plan.specs.values()),
         progress.task("building", len(specs), "package") as task,
@@ -84,7 +92,7 @@ def run(
             while sorter.is_active():
                 if not failures or keep_going:
                     for name in sorter.get_ready():
-                        running[pool.submit(build, store, specs[name], jobserver=jobserver, env=env)] = specs[name]
+                        running[pool.submit(begin, specs[name], jobserver=jobserver)] = specs[name]
                 if not running:
                     break
                 task.tell(", ".join(sorted(spec.name for spec in running.values())))
@@ -98,20 +106,27 @@ def run(
             jobserver.cancel()
             raise
     if failures:
-        raise BuildsFailedError(failures, len(specs) - len(failures) - len(report.built) - len(report.reused))
+        left = len(specs) - len(failures) - len(report.built) - len(report.reused)
+        raise BuildsFailedError(failures, left, report)
     return report
 
 
 def _collect(
-    future: Future[bool], spec: Spec, report: BuildReport, failures: dict[str, HashdistError], progress: Progress
+    future: Future[Done],
+    spec: Spec,
+    report: BuildReport,
+    failures: dict[str, HashdistError],
+    progress: Progress,
 ) -> None:
     try:
-        built = future.result()
+        done = future.result()
     except HashdistError as error:
         failures[spec.name] = error
         return
     except OSError as error:
         failures[spec.name] = HashdistError(f"'{spec.name}' {spec.version} could not be begun: {error}")
         return
-    (report.built if built else report.reused).append(spec.name)
-    progress.note(f"{'built' if built else 'found'} {spec.name} {spec.version} {spec.id[:12]}")
+    if done.jail is not None:
+        report.jail[spec.name] = done.jail
+    (report.built if done.built else report.reused).append(spec.name)
+    progress.note(f"{'built' if done.built else 'found'} {spec.name} {spec.version} {spec.id[:12]}")

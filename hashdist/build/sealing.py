@@ -23,6 +23,7 @@ from hashdist.objects.manifest import ManifestEntry
 from hashdist.objects.record import ArtifactRecord, write_record
 from hashdist.objects.spec import Spec
 from hashdist.objects.tree import Mode, show_name
+from hashdist.preload.report import Report
 from hashdist.refs import names
 
 from .environment import EPOCH
@@ -47,6 +48,8 @@ class Outcome:
     """``file: library`` for what nobody provides."""
     seconds: int
     """How long it took."""
+    jail: Report | None = None
+    """What the jail saw; None: there was none."""
 
 
 def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapping[SpecId, str]) -> CommitId:
@@ -70,6 +73,7 @@ def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapp
         unresolved=outcome.unresolved,
         seconds=outcome.seconds,
         host=os.uname().nodename,
+        jail=outcome.jail.document() if outcome.jail else None,
     )
     # what was built is worth any wait
     with store.lock(shared=True, purpose=f"seal {spec.name}", timeout=None):

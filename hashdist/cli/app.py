@@ -43,6 +43,8 @@ class App:
         self._fetching = {"offline": offline, **fetching}
         self.quiet = quiet
         self.as_json = as_json
+        #: What the command line says of the jail.
+        self.jail: str | None = None
         self._no_progress = no_progress
         self._creates = creates
 
@@ -78,14 +80,21 @@ class App:
         from hashdist.hostscan.scans import Where  # noqa: PLC0415 - see above
         from hashdist.workflow.session import Session  # noqa: PLC0415
 
-        from .configuration import named_class  # noqa: PLC0415
+        from .configuration import jail_choice, named_class  # noqa: PLC0415
 
-        try:
-            here = os.getcwd()
-        except FileNotFoundError as error:
-            raise NotFoundError("the directory you are in is gone", hint="cd somewhere else") from error
         where = Where.here(named_class(self.env))
-        return Session(self.store, self.env, here, self.settings, cores(), self.progress, where=where)
+        jail, default_jail = jail_choice(self.env, self.jail)
+        return Session(
+            self.store,
+            self.env,
+            here()[0],
+            self.settings,
+            cores(),
+            self.progress,
+            where=where,
+            jail=jail,
+            default_jail=default_jail,
+        )
 
     @functools.cached_property
     def settings(self) -> FetchSettings:
@@ -156,6 +165,23 @@ def _printable(text: str, stream: Any) -> str:
     return "".join(
         char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def here(env: Mapping[str, str] | None = None) -> list[str]:
+    """The directory we are in; with `env` also as the shell has it, where that leads through links."""
+    try:
+        place = os.getcwd()
+    except FileNotFoundError as error:
+        raise NotFoundError("the directory you are in is gone", hint="cd somewhere else") from error
+    shell = env.get("PWD", "") if env else ""
+    return [place, shell] if shell.startswith("/") and _is_same(shell, place) else [place]
+
+
+def _is_same(one: str, two: str) -> bool:
+    try:
+        return os.path.samefile(one, two)
+    except OSError:
+        return False
 
 
 _FETCHING = ("require_hash", "accept_repacked", "limits", "mirrors")
@@ -231,15 +257,19 @@ def command(
 
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[Any]:
-    """A new file for a result; raises click's error when there is one."""
+    """A new file for a result, which is removed if there will be none; raises `ConflictError` when there is one."""
     try:
         file = open(path, "x", encoding="utf-8")  # noqa: SIM115 - closed below
     except FileExistsError as error:
         from hashdist.errors import ConflictError  # noqa: PLC0415 - beside its only use
 
         raise ConflictError(f"there is a '{path}' already", hint="choose another name") from error
-    with file:
-        yield file
+    try:
+        with file:
+            yield file
+    except BaseException:
+        os.unlink(path)
+        raise
 
 
 def human_size(size: int) -> str:

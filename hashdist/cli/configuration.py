@@ -11,6 +11,8 @@ from hashdist.refs.names import check_ref_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hashdist.stack.packages import JailChoice
+
 #: What a file of settings may say, by table.
 _KINDS: dict[str, dict[str, type]] = {
     "sources": {
@@ -22,6 +24,7 @@ _KINDS: dict[str, dict[str, type]] = {
         "parallel": int,
     },
     "host": {"class": str},
+    "build": {"jail": str},
 }
 
 
@@ -31,6 +34,24 @@ def named_class(env: Mapping[str, str]) -> str | None:
     if named and "/" in named:
         raise InvalidError(f"bad host class '{named}': it has a '/' in it")
     return check_ref_name(named, what="host class") if named else None
+
+
+def jail_choice(env: Mapping[str, str], option: str | None = None) -> tuple[JailChoice | None, JailChoice]:
+    """How builds are jailed: as the command or HDIST_JAIL says whatever else does, and ``build.jail`` of the settings.
+
+    Raises `InvalidError`.
+    """
+    chosen = option or env.get("HDIST_JAIL") or None
+    default = settings_table(env, "build").get("jail") or "report"
+    return _choice(chosen, "HDIST_JAIL") if chosen else None, _choice(default, "build.jail")
+
+
+def _choice(text: str, what: str) -> JailChoice:
+    choices: tuple[JailChoice, ...] = ("off", "report", "enforce")
+    for one in choices:
+        if text == one:
+            return one
+    raise InvalidError(f"{what} must be one of off, report, enforce, not '{text}'")
 
 
 def settings_table(env: Mapping[str, str], name: str) -> dict[str, Any]:

@@ -28,7 +28,8 @@ _VALUE_OPTIONS = ("--store",)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in arguments
+    # behind '--' it is another command's
+    as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:
         code = _answer(arguments)
         sys.stdout.flush()
@@ -47,9 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("HDIST_DEBUG"):
             raise
         words = f"this should not have happened: {type(error).__name__}: {error}"
-        return _report(
-            HashdistError(words, hint="please report it, with what HDIST_DEBUG=1 shows"), as_json="--json" in arguments
-        )
+        return _report(HashdistError(words, hint="please report it, with what HDIST_DEBUG=1 shows"), as_json=as_json)
     return code
 
 

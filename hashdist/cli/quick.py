@@ -45,6 +45,8 @@ def answer(arguments: list[str], env: Mapping[str, str]) -> bool:
     store = Store.open(path, identity=quick_identity(env), cache=cache_path(path, env))
     if checking:
         return _check(store, words[1] if len(words) > 1 else None, env)
+    if arguments[0] == "build" and env.get("HDIST_JAIL"):
+        return False  # enforced, it asks more
     if arguments[0] == "build":
         return _build(store, words[0] if words else "HEAD")
     return bool(words) and _checkout(store, words[0])
@@ -68,9 +70,12 @@ def _checkout(store: Store, name: str) -> bool:
 def _build(store: Store, name: str) -> bool:
     from hashdist.build.nothing import all_sealed  # noqa: PLC0415 - see above
 
+    from .configuration import jail_choice  # noqa: PLC0415
+
     ref = store.refs.find(name) if not name.endswith(".toml") and not os.path.isfile(name) else None
     commit = store.refs.get(ref) if ref else None
-    total = all_sealed(store, commit) if commit else None
+    strict = jail_choice(os.environ)[1] == "enforce"
+    total = all_sealed(store, commit, strict=strict) if commit else None
     if total is None:
         return False
     sys.stderr.write(nothing_to_do(total))

@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("source", "add, get and list sources"),
         ("artifact", "list and show artifacts"),
         ("host", "capture host software, and see when it changes"),
+        ("jail", "run a command, and see what it uses undeclared"),
+        ("learn", "what to declare, after builds or a command in the jail"),
         ("gc", "delete what nothing uses"),
         ("du", "how much each profile takes"),
     ),

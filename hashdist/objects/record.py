@@ -34,6 +34,13 @@ class ArtifactRecord:
     """How long the build took."""
     host: str
     """Where it was built."""
+    jail: Mapping[str, Any] | None = None
+    """What the jail saw, as `hashdist.preload.report` writes it; None: there was none."""
+
+    @property
+    def pure(self) -> bool:
+        """Whether it is known that nothing undeclared was used."""
+        return self.jail is not None and self.jail.get("pure") is True
 
 
 def write_record(
@@ -53,6 +60,7 @@ def write_record(
         "unresolved": sorted(record.unresolved),
         "seconds": record.seconds,
         "host": record.host,
+        **({"jail": dict(record.jail)} if record.jail is not None else {}),
     }
     entries = {
         "spec": tree.Entry(b"x", tree.Mode.DIRECTORY, record.spec.write(database)),
@@ -62,10 +70,20 @@ def write_record(
     }
     for name, id in inputs.items():
         entries[f"inputs/{name}"] = tree.Entry(b"x", tree.Mode.DIRECTORY, id)
-    message = f"{record.spec.name} {record.spec.version}\n\nHost: {record.host}\nSeconds: {record.seconds}\nJail: off\n"
+    message = (
+        f"{record.spec.name} {record.spec.version}\n\nHost: {record.host}\nSeconds: {record.seconds}\n{_jail(record)}"
+    )
     return database.add_commit(
         database.add_nested(entries), parents=parents, identity=identity, time=time, message=message
     )
+
+
+def _jail(record: ArtifactRecord) -> str:
+    """The trailer about the jail."""
+    if record.jail is None:
+        return "Jail: off\n"
+    used = sum(not access["hidden"] for access in record.jail["accesses"])
+    return f"Jail: {record.jail['mode']}, {'pure' if record.pure else f'{used} undeclared'}\n"
 
 
 def read_record(database: ObjectDatabase, commit: CommitId) -> tuple[ArtifactRecord, Commit]:
@@ -82,6 +100,7 @@ def read_record(database: ObjectDatabase, commit: CommitId) -> tuple[ArtifactRec
             unresolved=tuple(document["unresolved"]),
             seconds=document["seconds"],
             host=document["host"],
+            jail=document.get("jail"),
         ), found
     except (KeyError, TypeError) as error:
         raise DamagedError(f"artifact record {commit} is incomplete: {error}") from error

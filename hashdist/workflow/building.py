@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hashdist.build import plan as build_plan
+from hashdist.build.jailing import Jailing
 from hashdist.build.nothing import all_sealed, remember_sealed
 from hashdist.build.plan import BuildPlan
-from hashdist.build.scheduler import BuildReport, run
+from hashdist.build.scheduler import BuildReport, BuildsFailedError, run
 from hashdist.errors import ConflictError
 from hashdist.hostscan.drift import drifts
 from hashdist.hostscan.finding import scan
 from hashdist.hostscan.recording import realise, record_scan
 from hashdist.objects.ids import CommitId
 from hashdist.objects.spec import read_spec
+from hashdist.stack.file import parse_stack
 from hashdist.stack.lock import Lock
 from hashdist.stack.packages import HostEntry
 
 from .hosts import drift_words, expected_of, live_host
+from .jailing import is_strict, jailing_of, refuse_impure_parts, summary
 from .profile import read_profile
 from .session import Session
 
@@ -41,18 +43,21 @@ class Built:
 
 def build_commit(session: Session, commit: CommitId, *, keep_going: bool = False) -> Built:
     """Build what a commit of a profile names; quick when there is nothing to do."""
-    known = all_sealed(session.store, commit)
+    known = all_sealed(session.store, commit, strict=is_strict(session))
     if known is not None:
         return Built(known)
     profile = read_profile(session.store.objects, commit)
-    built = build_lock(session, profile.lock, keep_going=keep_going)
-    remember(session, commit, profile.lock)
+    built = build_lock(session, profile.lock, text=profile.text, keep_going=keep_going)
+    remember(session, commit, profile.lock, text=profile.text)
     return built
 
 
-def build_lock(session: Session, lock: Lock, *, keep_going: bool = False) -> Built:
-    """Build what a lock names; raises `HostDriftError`, `BuildsFailedError` or what fetching raises."""
-    plan = plan_lock(session, lock)
+def build_lock(session: Session, lock: Lock, *, text: str, keep_going: bool = False) -> Built:
+    """Build what a lock names, jailed as the stack file `text` says.
+
+    Raises `HostDriftError`, `BuildsFailedError`, `ImpureInputError` or what fetching raises.
+    """
+    plan, jailing = plan_jailed(session, lock, text)
     if plan.jobs or plan.host:
         ready_host(session, lock, plan)
     session.fetcher.bring_all(
@@ -63,10 +68,31 @@ def build_lock(session: Session, lock: Lock, *, keep_going: bool = False) -> Bui
             if directory in spec.sources
         ]
     )
-    report = run(
-        session.store, plan, jobs=session.jobs, env=session.env, keep_going=keep_going, progress=session.progress
-    )
+    try:
+        report = run(
+            session.store,
+            plan,
+            jobs=session.jobs,
+            env=session.env,
+            keep_going=keep_going,
+            jailing=jailing,
+            progress=session.progress,
+        )
+    except BuildsFailedError as error:
+        if told := summary(error.report.jail):
+            session.progress.note(told)
+        raise
+    if told := summary(report.jail):
+        session.progress.note(told)
     return Built(plan.total, report)
+
+
+def plan_jailed(session: Session, lock: Lock, text: str) -> tuple[BuildPlan, Jailing]:
+    """What has to be built, and how it is jailed; raises `ImpureInputError` for what is built and may not be taken."""
+    plan = plan_lock(session, lock)
+    jailing = jailing_of(session, text)
+    refuse_impure_parts(session.store, plan, jailing)
+    return plan, jailing
 
 
 def plan_lock(session: Session, lock: Lock) -> BuildPlan:
@@ -104,11 +130,13 @@ def ready_host(session: Session, lock: Lock, plan: BuildPlan) -> None:
                 realise(store, scan(HostEntry(name, pin.find, pin.identity), host))
 
 
-def remember(session: Session, commit: CommitId, lock: Lock) -> None:
-    """Note that all of a commit is sealed, so that the next look is quick."""
+def remember(session: Session, commit: CommitId, lock: Lock, *, text: str) -> None:
+    """Note that all of a commit is sealed, and whether it is pure, so that the next look is quick."""
     objects, artifacts = session.store.objects, session.store.artifacts
     names = {name for name, pin in lock.packages.items() if not pin.build_only} | set(lock.prefix_names())
-    specs: Mapping[str, str] = {name: id for name, id in lock.specs.items() if name in names}
-    remember_sealed(
-        session.store, commit, [artifacts.path(read_spec(objects, lock.specs[name]).artifact) for name in sorted(specs)]
-    )
+    specs = {name: id for name, id in lock.specs.items() if name in names}
+    paths = [artifacts.path(read_spec(objects, specs[name]).artifact) for name in sorted(specs)]
+    records = [artifacts.record(id) for id in specs.values()]
+    pure = all(record.pure for record in records if record.spec.host is None)
+    strict = any(package.jail == "enforce" for package in parse_stack(text).packages.values())
+    remember_sealed(session.store, commit, paths, pure=pure, strict=strict)

@@ -13,6 +13,7 @@ from hashdist.objects.spec import Platform
 from hashdist.progress import SILENT, Progress
 from hashdist.sources.fetching import Fetcher
 from hashdist.sources.settings import FetchSettings
+from hashdist.stack.packages import JailChoice
 from hashdist.store.store import Store
 
 
@@ -37,6 +38,10 @@ class Session:
 
     where: Where = field(default_factory=Where.here)
     """This machine, and its class."""
+    jail: JailChoice | None = None
+    """How builds are jailed, whatever the stack file says; None: as it says."""
+    default_jail: JailChoice = "report"
+    """How builds are jailed of which the stack file says nothing."""
 
     @property
     def fetcher(self) -> Fetcher:

@@ -36,9 +36,8 @@ def loose(store, id):
 def test_a_missing_object_stops_it(session, built, write, what):
     """Whatever is missing on the way from a root: nothing is deleted, and the error says so."""
     store = session.store
-    building.build_lock(
-        session, commit_file(session, write("x.toml", package("dead")), message="m", profile="other").resolved.lock
-    )
+    recorded = commit_file(session, write("x.toml", package("dead")), message="m", profile="other")
+    building.build_commit(session, recorded.commit)
     with store.refs.transaction("x") as transaction:
         transaction.delete("refs/heads/other", old=store.refs["refs/heads/other"])
     tip = find(store, "main")
@@ -93,7 +92,7 @@ def test_young_artifacts_keep_their_inputs(session, write, clock):
 
     one, two = package("lib"), package("lib") + package("use", inputs='["lib"]')
     for text in (one, two):
-        building.build_lock(session, resolve_file(session, write("x.toml", text), text, before=None).lock)
+        building.build_lock(session, resolve_file(session, write("x.toml", text), text, before=None).lock, text=text)
         clock.now += 100
     sweeping.collect(session.store, grace=150)
     assert {"base", "lib", "use"} <= set(os.listdir(session.store.inside("artifacts")))
@@ -154,7 +153,7 @@ def test_damaged_answers_are_not_believed(session, built):
         with open(session.store.inside("index", kind, tip), "w"):
             pass
     assert known_prefix(session.store, tip) is None
-    assert all_sealed(session.store, tip) is None
+    assert all_sealed(session.store, tip, strict=False) is None
     assert checkouts.ready(session, tip) == built
 
 

@@ -383,11 +383,11 @@ def test_nothing_to_do_reads_no_object(session, committed):
     fresh = type(session.store).open(session.store.path)
     from hashdist.build.nothing import all_sealed
 
-    assert all_sealed(fresh, committed.commit) == 3
+    assert all_sealed(fresh, committed.commit, strict=False) == 3
     assert "objects" not in fresh.__dict__
     os.chmod(artifact(session, "a"), 0o755)
     os.rename(artifact(session, "a"), session.store.inside("trash", "x"))
-    assert all_sealed(fresh, committed.commit) is None
+    assert all_sealed(fresh, committed.commit, strict=False) is None
 
 
 def test_usage(session, committed):

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import click
 
 from hashdist.cli.app import App, command as make, human_size
+from hashdist.cli.jailing import details, summary
 from hashdist.errors import ConflictError
 from hashdist.fsutil.clock import time_text
 from hashdist.objects import manifest
 from hashdist.objects.artifact_id import ArtifactId
-from hashdist.objects.record import read_record
+from hashdist.objects.record import ArtifactRecord, read_record
 from hashdist.objects.spec import read_spec
+from hashdist.preload.report import Report
 from hashdist.store.artifacts import NotBuiltError
 from hashdist.workflow.profile import find, read_profile
 
@@ -50,6 +52,8 @@ def show(app: App, name: str) -> None:
         "bytes": size,
         "references": list(record.references),
         "unresolved": list(record.unresolved),
+        "pure": record.pure if record.spec.host is None else None,
+        "jail": record.jail,
         "spec": record.spec.to_json(),
     }
 
@@ -61,8 +65,19 @@ def show(app: App, name: str) -> None:
         for input_name, spec in record.spec.inputs.items():
             yield f"input       {input_name} {spec[:12]}{' (referred to)' if spec in record.references else ''}"
         yield from (f"unresolved  {line}" for line in record.unresolved)
+        if record.spec.host is None:
+            yield from _jail_lines(record)
 
     app.emit(document, lines)
+
+
+def _jail_lines(record: ArtifactRecord) -> Iterator[str]:
+    if record.jail is None:
+        yield "jail        off: nothing is known of what it used"
+        return
+    report = Report.of_document(record.jail)
+    yield f"jail        {report.mode}: {'pure' if report.pure and not report.hidden else summary(report)}"
+    yield from details(report)
 
 
 @make()

@@ -19,10 +19,16 @@ from hashdist.workflow.session import Session
 @make(creates=True, fetches=True)
 @click.argument("what", required=False, metavar="[REV|FILE]")
 @click.option("-j", "--jobs", type=click.IntRange(1, 4096), help="Cores in all; without it those of this machine.")
+@click.option(
+    "--jail",
+    type=click.Choice(["off", "report", "enforce"]),
+    help="Whether to tell, or hide, what builds use undeclared (HDIST_JAIL; the stack file; report).",
+)
 @click.option("-k", "--keep-going", is_flag=True, help="After a failure build what does not need it.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be built.")
-def build(app: App, what: str | None, jobs: int | None, keep_going: bool, dry_run: bool) -> None:
+def build(app: App, what: str | None, jobs: int | None, jail: str | None, keep_going: bool, dry_run: bool) -> None:
     """Build what is missing of a profile (HEAD), or of a stack file that is not recorded."""
+    app.jail = jail
     session = app.session if jobs is None else dataclasses.replace(app.session, jobs=jobs)
     with in_use(app.store):
         _build(app, session, what, keep_going=keep_going, dry_run=dry_run)
@@ -32,20 +38,21 @@ def _build(app: App, session: Session, what: str | None, *, keep_going: bool, dr
     commit = None
     if what is not None and _is_file(what):
         resolved = resolve_file(session, what, read_stack_file(what), before=None)
-        lock = resolved.lock
+        lock, text = resolved.lock, resolved.text
         app.say(f"{what} is not recorded: gc takes what is built of it after its grace period, unless you commit it")
     else:
         commit = find(app.store, what)
-        lock = read_profile(app.store.objects, commit).lock
+        profile = read_profile(app.store.objects, commit)
+        lock, text = profile.lock, profile.text
     if dry_run:
-        plan = building.plan_lock(session, lock)
+        plan, _ = building.plan_jailed(session, lock, text)
         for spec in plan.jobs:
             app.put(str(spec.artifact))
         app.say(f"{len(plan.jobs)} of {plan.total} to build")
         return
-    built = building.build_lock(session, lock, keep_going=keep_going)
+    built = building.build_lock(session, lock, text=text, keep_going=keep_going)
     if commit is not None:
-        building.remember(session, commit, lock)
+        building.remember(session, commit, lock, text=text)
     done = len(built.report.built)
     app.say(f"built {done} of {built.total}" if done else nothing_to_do(built.total).rstrip("\n"))
 

@@ -151,6 +151,81 @@ def test_the_settings_of_the_how_to(shell, tmp_path):
     assert "pinned on first use" in shell("hdist source add https://example.org/x.tar.gz").stdout
 
 
+CONFIGURE = """#!/bin/sh
+for word in "$@"; do case $word in --prefix=*) prefix=${word#--prefix=};; esac; done
+printf '#include <zlib.h>\\nint main(void) { return zlibVersion() == 0; }\\n' > conftest.c
+if gcc conftest.c -lz -o conftest 2>/dev/null; then libs="-DHAVE_ZLIB -lz"; echo "checking for zlib... yes"
+else libs=; echo "checking for zlib... no"; fi
+printf 'all:\\n\\tgcc -o tool tool.c %s\\ninstall:\\n\\tmkdir -p %s/bin\\n\\tcp tool %s/bin\\n' "$libs" "$prefix" "$prefix" > Makefile
+"""
+TOOL = """#include <stdio.h>
+#ifdef HAVE_ZLIB
+#include <zlib.h>
+#else
+#define zlibVersion() "none"
+#endif
+int main(void) { printf("zlib %s\\n", zlibVersion()); return 0; }
+"""
+has_zlib = shutil.which("dpkg") and os.path.exists("/usr/include/zlib.h") and os.path.exists("/usr/bin/gcc")
+needs_zlib = pytest.mark.skipif(not has_zlib, reason="no Debian with gcc and zlib1g-dev here")
+UNDECLARED = "docs/how-to/undeclared-dependencies.md"
+
+
+def lay_out_tool(folder):
+    folder.mkdir(exist_ok=True)
+    (folder / "configure").write_text(CONFIGURE)
+    (folder / "configure").chmod(0o755)
+    (folder / "tool.c").write_text(TOOL)
+
+
+@needs_zlib
+def test_how_to_find_undeclared_dependencies(shell, tmp_path):
+    """A configure script takes the system's zlib, is found out, kept from it, and given it."""
+    lay_out_tool(tmp_path / "person")
+    system = {"PATH": f"{os.path.dirname(sys.executable)}:/usr/bin:/bin"}
+    for block in blocks(UNDECLARED, "console", marked="<!-- make -->"):
+        for command, expected in steps(block):
+            done = shell(command, system)
+            assert done.returncode == 0, f"{command}\n{done.stdout}"
+            assert matches(expected, done.stdout), f"{command}\n{done.stdout}"
+
+
+@needs_zlib
+@pytest.mark.skipif(not os.path.exists("/usr/share/lmod/lmod/libexec/lmod"), reason="no Lmod here")
+def test_how_to_run_easybuild_in_the_jail(shell, tmp_path):
+    """Real EasyBuild installs a program with the system's zlib, which is told; enforced, it installs one without."""
+    work = tmp_path / "person"
+    lay_out_tool(work / "tool-1.0")
+    with tarfile.open(work / "tool-1.0.tar.gz", "w:gz") as archive:
+        archive.add(work / "tool-1.0", "tool-1.0")
+    digest = hashlib.sha256((work / "tool-1.0.tar.gz").read_bytes()).hexdigest()
+    (work / "tool-1.0.eb").write_text(
+        "easyblock = 'ConfigureMake'\nname = 'tool'\nversion = '1.0'\nhomepage = 'https://example.org'\n"
+        "description = 'tool'\ntoolchain = SYSTEM\nsources = [SOURCELOWER_TAR_GZ]\n"
+        f"checksums = ['{digest}']\nsanity_check_paths = {{'files': ['bin/tool'], 'dirs': []}}\nmoduleclass = 'tools'\n"
+    )
+    (work / "tmp").mkdir()
+    env = {
+        "EASYBUILD_PREFIX": f"{work}/easybuild",
+        "EASYBUILD_SOURCEPATH": str(work),
+        "EB_ENVIRONMENT": sys.prefix,
+        "LMOD_CMD": "/usr/share/lmod/lmod/libexec/lmod",
+        "TMPDIR": f"{work}/tmp",
+        "PATH": f"{os.path.dirname(sys.executable)}:/usr/bin:/bin",
+        **({"EASYBUILD_ALLOW_USE_AS_ROOT_AND_ACCEPT_CONSEQUENCES": "1"} if os.getuid() == 0 else {}),
+    }
+    told, enforced = blocks(UNDECLARED, "sh", marked="<!-- easybuild -->")
+    python = f'--allow "{sys.base_prefix}" --allow "$EB_ENVIRONMENT"'
+    done = shell(told.replace('--allow "$EB_ENVIRONMENT"', python), env)
+    assert done.returncode == 0, done.stdout
+    assert 'zlib1g-dev = "dpkg:zlib1g-dev"' in done.stdout
+    tool = f"{work}/easybuild/software/tool/1.0/bin/tool"
+    assert shell(tool).stdout.startswith("zlib 1.")
+    done = shell(enforced.replace('--allow "$EB_ENVIRONMENT"', python), env)
+    assert done.returncode == 0, done.stdout
+    assert shell(tool).stdout == "zlib none\n"
+
+
 @pytest.mark.skipif(not (shutil.which("dpkg") and shutil.which("pkg-config")), reason="no Debian with pkg-config here")
 def test_how_to_capture_host_software(shell, tmp_path):
     """The commands run on this machine and say what is shown; the settings are ones that are read."""

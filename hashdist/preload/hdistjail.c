@@ -442,7 +442,7 @@ enum use {
     READ = 'r',       /* open it */
     RUN = 'x',        /* execute it */
     LOAD = 'l',       /* a library */
-    WALK = 't',       /* all below it */
+    WALK = 't',       /* it and all below it */
     CHANGE = 'w',     /* what is in it */
     ATTRIBUTES = 'a', /* its mode, owner or times */
     CREATE = 'c',     /* or change it */
@@ -518,6 +518,9 @@ static NOINLINE bool judged_refused(int dir, const char *path, enum use use)
     bool there = is_there(dir, path);
     if (use == TOUCH)
         use = there ? READ : CREATE;
+    struct stat status;
+    if (use == WALK && status_of(dir, path, &status, AT_SYMLINK_NOFOLLOW) && (status.st_mode & KIND) != DIRECTORY)
+        use = LOOK; /* there is nothing below it */
     if (there ? use == MAKE : use != CREATE && use != MAKE)
         return false; /* ENOENT; or EEXIST, as mkdir -p wants it */
     if (!place(full))

@@ -21,6 +21,7 @@ _USES = {
     "l": "load",
     "t": "read",
     "w": "write",
+    "a": "write",
     "c": "write",
     "m": "write",
     "e": "write",
@@ -145,7 +146,7 @@ def report_of(log: Log, mode: Mode) -> Report:
             unseen.add(line.path)
             made |= {line.path} if line.verdict == _MADE else set()
             continue
-        uses.setdefault(line.path, {})[_USES.get(line.use, "read")] = None
+        uses.setdefault(line.path, {})[_USES.get(line.use, "use")] = None
         programs.setdefault(line.path, set()).add(line.program)
         hidden[line.path] = hidden.get(line.path, True) and line.verdict == _HIDDEN
     accesses = tuple(

@@ -14,6 +14,7 @@ import pytest
 from jails import system_rules
 
 from hashdist.preload.library import LIBRARY
+from hashdist.preload.report import _USES
 
 VECTORS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "vectors")
 
@@ -42,6 +43,13 @@ def test_no_function_is_forgotten():
     wrapped = {one.name for one in FUNCTIONS}
     assert {name for name, _, _, reason in known() if not reason} == wrapped - {"fexecve"}
     assert not {name for name, _, _, reason in known() if reason} & wrapped
+
+
+def test_every_use_has_a_word():
+    """What the library writes into its log as a letter is a word in reports, but for what it settles before."""
+    with open(table.SOURCE, encoding="utf-8") as file:
+        uses = re.search(r"enum use \{(.*?)\n\};", file.read(), re.DOTALL)[1]
+    assert set(re.findall(r"'(\w)'", uses)) - {"o"} == set(_USES)
 
 
 def test_the_table_says_since_when():

@@ -990,28 +990,8 @@ OWN("2.3.4", void *, dlmopen, (long space, const char *path, int mode))
 
 /* ---- open ---- */
 
-#define WRAP_OPEN(name) \
-    int name(const char *path, int flags, ...) \
-    { \
-        mode_t bits = 0; \
-        if (flags & (O_CREAT | O_TMPFILE)) { \
-            va_list rest; \
-            va_start(rest, flags); \
-            bits = va_arg(rest, mode_t); \
-            va_end(rest); \
-        } \
-        if (OPENS(HERE, path, flags)) \
-            return -1; \
-        int (*next)(const char *, int, ...) = NEXT(name); \
-        return next ? next(path, flags, bits) : (errno = ENOSYS, -1); \
-    }
-WRAP_OPEN(open)
-WRAP_OPEN(open64)
-WRAP_OPEN(__open)
-WRAP_OPEN(__open64)
-
-#define WRAP_OPENAT(name) \
-    int name(int dir, const char *path, int flags, ...) \
+#define WRAP_OPEN(name, dir, parameters, types, arguments) \
+    int name parameters \
     { \
         mode_t bits = 0; \
         if (flags & (O_CREAT | O_TMPFILE)) { \
@@ -1022,11 +1002,17 @@ WRAP_OPEN(__open64)
         } \
         if (OPENS(dir, path, flags)) \
             return -1; \
-        int (*next)(int, const char *, int, ...) = NEXT(name); \
-        return next ? next(dir, path, flags, bits) : (errno = ENOSYS, -1); \
+        int(*next) types = NEXT(name); \
+        return next ? next arguments : (errno = ENOSYS, -1); \
     }
-WRAP_OPENAT(openat)
-WRAP_OPENAT(openat64)
+#define WRAP_OPEN_HERE(name) WRAP_OPEN(name, HERE, (const char *path, int flags, ...), (const char *, int, ...), (path, flags, bits))
+#define WRAP_OPEN_AT(name) WRAP_OPEN(name, dir, (int dir, const char *path, int flags, ...), (int, const char *, int, ...), (dir, path, flags, bits))
+WRAP_OPEN_HERE(open)
+WRAP_OPEN_HERE(open64)
+WRAP_OPEN_HERE(__open)
+WRAP_OPEN_HERE(__open64)
+WRAP_OPEN_AT(openat)
+WRAP_OPEN_AT(openat64)
 
 /* Where nothing is. */
 #define NOWHERE "/nonexistent/hidden-by-hdistjail.so"

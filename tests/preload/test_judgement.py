@@ -61,21 +61,21 @@ def test_the_library_and_the_model_agree(files, exact, trees, links, dots, aroun
 
 def test_relative_paths_and_directories_that_are_open(around, compiled, tmp_path):
     """A path is judged from the working directory, or from the directory that its descriptor means."""
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "mine").write_text("")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine").write_text("")
     (tmp_path / "theirs").write_text("")
     rules = system_rules()
-    rules.allow_tree(str(tmp_path / "work"))
+    rules.allow_tree(str(tmp_path / "own"))
     inside = around("enforce", rules)
     for script in (
-        "import os; print([os.path.exists(p) for p in ('mine', './/mine', '../theirs', '../work/mine')])",
+        "import os; print([os.path.exists(p) for p in ('mine', './/mine', '../theirs', '../own/mine')])",
         (
             "import os\nd = os.open('.', os.O_RDONLY)\nos.chdir('/')\n"
             "def see(p):\n  try: return bool(os.stat(p, dir_fd=d))\n  except FileNotFoundError: return False\n"
-            "print([see(p) for p in ('mine', './/mine', '../theirs', '../work/mine')])"
+            "print([see(p) for p in ('mine', './/mine', '../theirs', '../own/mine')])"
         ),
     ):
-        said = inside.ok("/usr/bin/python3", "-c", script, cwd=tmp_path / "work")
+        said = inside.ok("/usr/bin/python3", "-c", script, cwd=tmp_path / "own")
         assert said == "[True, True, False, True]\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from hashdist import elf
@@ -41,7 +42,12 @@ _RUNTIME = (
 
 
 def base_rules() -> Rules:
-    """Rules that grant what every program may use."""
+    """Rules that grant what every program may use, to be added to."""
+    return _base().copy()
+
+
+@functools.cache
+def _base() -> Rules:
     rules = Rules()
     rules.allow_tree(*_TREES)
     rules.allow_writing(*_WRITABLE)

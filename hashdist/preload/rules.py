@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 Mode = Literal["report", "enforce"]
@@ -117,44 +117,51 @@ class Rules:
         `library` is the path of hdistjail.so, `setting` the variable with its value that names the file itself,
         `log` the path of the log. Paths that are longer than a path can be are left out.
         """
-        grants = {path: bits for path, bits in self._with_aliases().items() if len(path) <= _LONGEST}
+        grants = self._with_aliases()
         slots = 1 << (2 * len(grants)).bit_length()
-        table: list[tuple[int, int, int, int] | None] = [None] * slots
-        texts = bytearray()
-        first = _HEADER.size + slots * _SLOT.size
+        table, taken = bytearray(slots * _SLOT.size), bytearray(slots)
+        texts: list[bytes] = []
+        at = first = _HEADER.size + len(table)
         for path, bits in grants.items():
             digest = path_hash(path)
-            at = digest & (slots - 1)
-            while table[at] is not None:
-                at = (at + 1) & (slots - 1)
-            table[at] = (digest, first + len(texts), len(path), bits)
-            texts += path + b"\0"
+            slot = digest & (slots - 1)
+            while taken[slot]:
+                slot = (slot + 1) & (slots - 1)
+            taken[slot] = 1
+            _SLOT.pack_into(table, slot * _SLOT.size, digest, at, len(path), bits)
+            texts.append(path)
+            at += len(path) + 1
         places = []
-        for text in (library, setting, log):
-            places.append(first + len(texts))
-            texts += os.fsencode(text) + b"\0"
-        texts += b"\0" * (-len(texts) % 8)
-        header = _HEADER.pack(_MAGIC, first + len(texts), _MODES[mode], slots, _HEADER.size, *places)
-        free = bytes(_SLOT.size)
-        return header + b"".join(_SLOT.pack(*slot) if slot else free for slot in table) + bytes(texts)
+        for text in map(os.fsencode, (library, setting, log)):
+            places.append(at)
+            texts.append(text)
+            at += len(text) + 1
+        words = b"\0".join([*texts, b""])
+        words += b"\0" * (-len(words) % 8)
+        header = _HEADER.pack(_MAGIC, first + len(words), _MODES[mode], slots, _HEADER.size, *places)
+        return header + bytes(table) + words
 
     def _with_aliases(self) -> dict[bytes, int]:
         """The grants, also as programs write them where /lib is a link to /usr/lib: so most are found at once."""
-        aliases = dict(_root_links())
-        found = dict(self._grants)
+        found = {path: bits for path, bits in self._grants.items() if len(path) <= _LONGEST}
         for path, bits in self._grants.items():
-            for real, link in aliases.items():
-                if path.startswith(real + b"/"):
-                    alias = link + path[len(real) :]
-                    found[alias] = found.get(alias, 0) | bits
+            for alias in _aliases(path):
+                found[alias] = found.get(alias, 0) | bits
         return found
 
 
-def _root_links() -> Iterable[tuple[bytes, bytes]]:
+@functools.lru_cache(maxsize=1 << 17)
+def _aliases(path: bytes) -> tuple[bytes, ...]:
+    """Other spellings of a path, by links in the root directory."""
+    links = ((real, link + path[len(real) :]) for real, link in _root_links() if path.startswith(real + b"/"))
+    return tuple(alias for _, alias in links if len(alias) <= _LONGEST)
+
+
+@functools.cache
+def _root_links() -> tuple[tuple[bytes, bytes], ...]:
     """Links in the root directory to directories: where they lead, and their paths."""
-    for name in os.listdir(b"/"):
-        if os.path.islink(b"/" + name) and os.path.isdir(real := os.path.realpath(b"/" + name)):
-            yield real, b"/" + name
+    links = (b"/" + name for name in os.listdir(b"/") if os.path.islink(b"/" + name))
+    return tuple((os.path.realpath(link), link) for link in links if os.path.isdir(link))
 
 
 @functools.lru_cache(maxsize=1 << 17)

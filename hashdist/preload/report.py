@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hashdist.errors import InvalidError
+from hashdist.objects.manifest import quote_name, unquote_name
 
 from .log import Log
 from .rules import Mode
@@ -91,23 +93,23 @@ class Report:
         return dataclasses.replace(self, accesses=tuple(accesses))
 
     def document(self) -> dict[str, Any]:
-        """The report for JSON."""
+        """The report for JSON; names that are not plain text are quoted in it as git quotes them."""
         return {
             "format": FORMAT,
             "mode": self.mode,
             "pure": self.pure,
             "accesses": [
                 {
-                    "path": access.path,
+                    "path": _quoted(access.path),
                     "uses": list(access.uses),
-                    "programs": list(access.programs),
+                    "programs": [_quoted(program) for program in access.programs],
                     "hidden": access.hidden,
                     "owner": access.owner,
                 }
                 for access in self.accesses
             ],
-            "unseen": list(self.unseen),
-            "made_unseen": list(self.made_unseen),
+            "unseen": [_quoted(program) for program in self.unseen],
+            "made_unseen": [_quoted(program) for program in self.made_unseen],
             "dropped": self.dropped,
             "processes": self.processes,
         }
@@ -120,18 +122,26 @@ class Report:
                 raise InvalidError("not a report of this hdist's jail")
             accesses = tuple(
                 Access(
-                    str(one["path"]),
+                    _unquoted(one["path"]),
                     tuple(map(str, one["uses"])),
-                    tuple(map(str, one["programs"])),
+                    tuple(map(_unquoted, one["programs"])),
                     bool(one["hidden"]),
                     None if one["owner"] is None else str(one["owner"]),
                 )
                 for one in document["accesses"]
             )
-            unseen, made = (tuple(map(str, document[name])) for name in ("unseen", "made_unseen"))
+            unseen, made = (tuple(map(_unquoted, document[name])) for name in ("unseen", "made_unseen"))
             return cls(document["mode"], accesses, unseen, made, int(document["dropped"]), int(document["processes"]))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidError(f"not a report of the jail: {error}") from error
+
+
+def _quoted(path: str) -> str:
+    return quote_name(os.fsencode(path))
+
+
+def _unquoted(text: Any) -> str:
+    return os.fsdecode(unquote_name(str(text)))
 
 
 def report_of(log: Log, mode: Mode) -> Report:

@@ -150,6 +150,15 @@ def test_enforced_nothing_impure_is_taken_as_built(built, secret):
     built(stack("echo b > $PREFIX/b", "b"), jail="enforce")
 
 
+def test_names_that_are_no_text(built, tmp_path):
+    """A name of any bytes is told, recorded and read back as it is, and decides no build."""
+    odd = os.path.join(os.fsencode(tmp_path), b"\xff odd\n")
+    with open(odd, "w") as file:
+        file.write("x")
+    _, records = built(stack(f"cat {tmp_path}/*odd* > $PREFIX/a"))
+    assert os.fsencode(Report.of_document(records["a"].jail).undeclared[-1].path) == odd
+
+
 def test_another_that_built_it_meanwhile(session, write, secret, monkeypatch):
     """What somebody sealed while an enforced build waited for its turn must be pure as well."""
     text = stack(f"cat {secret} > $PREFIX/a")

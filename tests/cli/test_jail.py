@@ -97,6 +97,10 @@ def test_reports_for_programs(jail, header, tmp_path):
         "hidden": False,
         "owner": "dpkg:small-dev",
     }
+    odd = tmp_path / os.fsdecode(b"\xff odd")
+    odd.write_text("")
+    told = json.loads(jail("--json", "--", "cat", str(odd)).stderr.splitlines()[-1])
+    assert told["accesses"][0]["path"] == f'"{tmp_path}/\\377 odd"', "as git quotes it"
     jail("--report", "r.json", "--", "cat", header)
     assert json.loads((tmp_path / "work" / "r.json").read_text())["accesses"] == [access]
     done = jail("--report", "r.json", "--", "touch", "ran", expect=4)

@@ -149,7 +149,8 @@ def _make(job: _Job) -> Done:
         status = run_commands(spec.commands, env=variables, place=place, jobserver=job.jobserver, jail=jail)
         report = jail.report().owned(job.jailing.owners) if jail else None
     if status != 0 and report is not None:
-        with open(place.inside(REPORT), "wb") as file:
+        # where the disk is full the build's own words count
+        with contextlib.suppress(OSError), open(place.inside(REPORT), "wb") as file:
             file.write(canonical.dumps(report.document()))
     if status != 0:
         reason = f"failed with status {status}"

@@ -37,7 +37,8 @@ def all_sealed(store: Store, commit: CommitId, *, strict: bool) -> int | None:
 def remember_sealed(store: Store, commit: CommitId, paths: Iterable[str], *, pure: bool, strict: bool) -> None:
     """Note that all artifacts of a commit, at these absolute paths, are sealed.
 
-    `pure` tells whether all are known to be pure, `strict` whether the stack file enforces the jail anywhere.
+    `pure` tells whether all are known to be pure, which need not have been looked at; `strict` whether the stack file
+    enforces the jail anywhere.
     """
     artifacts = os.path.join(store.config.path, "artifacts")
     lines = [os.path.relpath(path, artifacts) for path in paths]

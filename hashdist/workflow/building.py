@@ -131,12 +131,15 @@ def ready_host(session: Session, lock: Lock, plan: BuildPlan) -> None:
 
 
 def remember(session: Session, commit: CommitId, lock: Lock, *, text: str) -> None:
-    """Note that all of a commit is sealed, and whether it is pure, so that the next look is quick."""
+    """Note that all of a commit is sealed, so that the next look is quick.
+
+    Whether it is pure is noted too where somebody minds; else the records are not read for it.
+    """
     objects, artifacts = session.store.objects, session.store.artifacts
     names = {name for name, pin in lock.packages.items() if not pin.build_only} | set(lock.prefix_names())
     specs = {name: id for name, id in lock.specs.items() if name in names}
     paths = [artifacts.path(read_spec(objects, specs[name]).artifact) for name in sorted(specs)]
-    records = [artifacts.record(id) for id in specs.values()]
-    pure = all(record.pure for record in records if record.spec.host is None)
     strict = any(package.jail == "enforce" for package in parse_stack(text).packages.values())
+    records = (artifacts.record(id) for id in specs.values())
+    pure = (strict or is_strict(session)) and all(record.pure for record in records if record.spec.host is None)
     remember_sealed(session.store, commit, paths, pure=pure, strict=strict)

@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define NOINLINE __attribute__((noinline))
@@ -1326,18 +1327,51 @@ static char *quote(char *out, const char *text)
 
 #define EXEC_SHELL " exec /bin/sh -c "
 
+/* A variable of the program's own environment, which another thread may be giving a new place just now: what is not
+ * mapped any more, or is something else by now, is only compared, by the kernel's copy of it. */
+static const char *own_variable(const char *start)
+{
+    char *some[64], text[32];
+    size_t length = strlen(start);
+    pid_t self = (pid_t)syscall(SYS_getpid);
+    for (char **list = environ; list;) {
+        struct iovec here = {some, sizeof some}, there = {list, sizeof some};
+        ssize_t got = process_vm_readv(self, &here, 1, &there, 1, 0);
+        if (got < 0 && (errno == ENOSYS || errno == EPERM))
+            return variable(environ, start);
+        if (got < (ssize_t)sizeof *some)
+            return NULL;
+        for (size_t i = 0; i < (size_t)got / sizeof *some; i++) {
+            if (!some[i])
+                return NULL;
+            here = (struct iovec){text, length};
+            there = (struct iovec){some[i], length};
+            if (process_vm_readv(self, &here, 1, &there, 1, 0) == (ssize_t)length && !memcmp(text, start, length))
+                return some[i] + length;
+        }
+        list += (size_t)got / sizeof *some;
+    }
+    return NULL;
+}
+
 static size_t command_size(const char *command)
 {
-    if (!command || !repair_size(environ))
+    if (!command || !active())
         return 0;
-    const char *preload = variable(environ, PRELOAD);
-    return strlen(PRELOAD) + quoted_size(text_at(jail.rules->library)) + (preload ? quoted_size(preload) : 0) + 2 +
+    int saved = errno;
+    const char *library = text_at(jail.rules->library), *preload = own_variable(PRELOAD), *setting = own_variable(SETTING);
+    errno = saved;
+    if (preload && setting && !strcmp(setting, text_at(jail.rules->setting) + strlen(SETTING)) && holds(preload, library))
+        return 0;
+    return strlen(PRELOAD) + quoted_size(library) + (preload ? quoted_size(preload) : 0) + 2 +
            strlen(SETTING) + quoted_size(text_at(jail.rules->setting)) + strlen(EXEC_SHELL) + quoted_size(command);
 }
 
 static const char *command_inside(const char *command, char *out)
 {
-    const char *preload = variable(environ, PRELOAD), *library = text_at(jail.rules->library);
+    int saved = errno;
+    const char *preload = own_variable(PRELOAD), *library = text_at(jail.rules->library);
+    errno = saved;
     char *at = quote(strcpy(out, PRELOAD) + strlen(PRELOAD), library);
     if (preload && *preload && !holds(preload, library)) {
         *at++ = ':';

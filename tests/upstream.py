@@ -8,28 +8,32 @@ import pathlib
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
 
 @pytest.fixture(scope="session")
 def upstream(tmp_path_factory: pytest.TempPathFactory):
-    """`upstream(name)` gives the unpacked source of a Debian package's upstream; skips where it cannot be had."""
+    """`upstream(name)` gives the unpacked source of a Debian package's upstream; skips where it cannot be had.
+
+    With `suite` that of another release.
+    """
     folder = tmp_path_factory.mktemp("upstream")
     done: dict[str, str] = {}
 
-    def get(name: str) -> str:
+    def get(name: str, *, suite: str | None = None) -> str:
         if name not in done:
-            done[name] = _get(name, folder)
+            done[name] = _get(name, folder if suite is None else tmp_path_factory.mktemp(suite), suite)
         return done[name]
 
     return get
 
 
-def _get(name: str, folder: pathlib.Path) -> str:
+def _get(name: str, folder: pathlib.Path, suite: str | None) -> str:
     if shutil.which("apt-get") is None:
         pytest.skip("no apt-get here, so no sources of a distribution")
-    options = _private_apt(folder)
+    options = _private_apt(folder, suite=suite, kind=_of_sources)
     place = folder / name
     place.mkdir()
     command = ["apt-get", *options, "source", "--download-only", "--tar-only", "-qq", "-y", name]
@@ -66,7 +70,7 @@ def release(tmp_path_factory: pytest.TempPathFactory):
     return get
 
 
-def _private_apt(folder: pathlib.Path, *, suite: str | None = None) -> list[str]:
+def _private_apt(folder: pathlib.Path, *, suite: str | None = None, kind: Callable[[str], str] = str) -> list[str]:
     """Options by which apt knows sources, or another release, without touching the system's lists.
 
     No right is needed for it.
@@ -85,7 +89,7 @@ def _private_apt(folder: pathlib.Path, *, suite: str | None = None) -> list[str]
             one.mkdir(parents=True)
         for path in glob.glob("/etc/apt/sources.list.d/*.sources"):
             text = pathlib.Path(path).read_text(encoding="utf-8")
-            (parts / os.path.basename(path)).write_text(_of_release(text, suite) if suite else _of_sources(text))
+            (parts / os.path.basename(path)).write_text(kind(_of_release(text, suite) if suite else text))
         lines = []
         for path in ["/etc/apt/sources.list", *glob.glob("/etc/apt/sources.list.d/*.list")]:
             if os.path.exists(path) and suite is None:

@@ -26,9 +26,10 @@ class StoreConfig:
         """Refuse what cannot be."""
         if self.durability not in DURABILITIES:
             raise InvalidError(f"bad durability '{self.durability}'", hint="'full' or 'fast'")
-        if any(char in self.path for char in "\n\"\\':;") or " " in self.path:
+        if any(char in self.path for char in "\"\\':;$`!*?[]{}()<>|&# ") or not self.path.isprintable():
             raise InvalidError(
-                f"a store cannot lie at '{self.path}'", hint="its path must have no spaces, quotes, ':' or ';'"
+                f"a store cannot lie at '{self.path}'",
+                hint="shells and lists must take its path: no spaces, quotes, nor any of : ; $ ` ! * ? [ { ( < | & #",
             )
 
     def __str__(self) -> str:

@@ -2,45 +2,15 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
 from hosts import capture, lay_out, run
+from modules import LMOD
 
 from hashdist.hostscan.errors import HostNotFoundError
 from hashdist.objects import manifest
-
-LMOD = "/usr/share/lmod/lmod"
-
-
-@pytest.fixture(scope="session")
-def environment_modules(tmp_path_factory):
-    """Environment Modules, unpacked from its package, as it may not be installed beside Lmod."""
-    root = tmp_path_factory.mktemp("environment-modules")
-    if not shutil.which("apt-get") or not shutil.which("tclsh"):
-        pytest.skip("no apt-get or tclsh here")
-    got = subprocess.run(["apt-get", "download", "-qq", "environment-modules"], cwd=root, capture_output=True)
-    packages = list(root.glob("environment-modules_*.deb"))
-    if got.returncode or not packages:
-        pytest.skip("environment-modules cannot be downloaded")
-    run("dpkg", "-x", str(packages[0]), str(root))
-    command = next(root.glob("usr/lib/*/modulecmd.tcl"))
-    init = root / "usr/share/modules/init/bash"
-    text = init.read_text().replace(f"/{command.relative_to(root)}", str(command))
-    init.write_text(text.replace("/usr/share/modules", str(root / "usr/share/modules")))
-    return str(root / "usr/share/modules")
-
-
-@pytest.fixture(params=["lmod", "environment-modules"])
-def system(request):
-    """The environment variables by which a module system is found."""
-    if request.param == "lmod":
-        if not os.path.isdir(LMOD):
-            pytest.skip("no Lmod here")
-        return {"MODULESHOME": LMOD}
-    return {"MODULESHOME": request.getfixturevalue("environment_modules")}
 
 
 @pytest.fixture
@@ -73,14 +43,14 @@ def tree(tmp_path):
     return tmp_path
 
 
-def env_of(system, tree):
+def env_of(module_system, tree):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("LMOD", "MODULE", "BASH_"))}
-    return {**clean, **system, "MODULEPATH": str(tree / "modules/Core")}
+    return {**clean, **module_system, "MODULEPATH": str(tree / "modules/Core")}
 
 
-def test_modules_in_loading_order(system, tree):
+def test_modules_in_loading_order(module_system, tree):
     """What modules add and set is captured: programs, variables, lists; LD_LIBRARY_PATH becomes run paths."""
-    found = capture("module:Comp/1.0,MPI/4.1", env=env_of(system, tree))
+    found = capture("module:Comp/1.0,MPI/4.1", env=env_of(module_system, tree))
     mpi = f"{tree}/apps/MPI/4.1"
     assert found.links == {"bin/comp": f"{tree}/apps/Comp/1.0/bin/comp", "bin/greet": f"{mpi}/bin/greet"}
     host = found.spec.host
@@ -109,9 +79,9 @@ def test_both_systems_find_the_same(environment_modules, tree):
     assert len(ids) == 1
 
 
-def test_a_change_of_a_modulefile_or_file(system, tree):
+def test_a_change_of_a_modulefile_or_file(module_system, tree):
     """Another modulefile, another header: other ids."""
-    env = env_of(system, tree)
+    env = env_of(module_system, tree)
     first = capture("module:Comp/1.0,MPI/4.1", env=env).spec.id
     header = tree / "apps/MPI/4.1/include/greet.h"
     text = header.read_text()
@@ -125,7 +95,7 @@ def test_a_change_of_a_modulefile_or_file(system, tree):
 
 
 @pytest.mark.parametrize("paper", ["easybuild/MPI-4.1.eb", ".spack/spec.json"])
-def test_papers_are_the_identity(system, tree, paper):
+def test_papers_are_the_identity(module_system, tree, paper):
     """Where EasyBuild or Spack left what it built from, that and the modulefile count, and nothing else is read."""
     root = tree / "apps/MPI/4.1"
     (root / paper).parent.mkdir()
@@ -133,7 +103,7 @@ def test_papers_are_the_identity(system, tree, paper):
     huge = root / "lib/huge"
     with open(huge, "wb") as file:
         file.truncate(1 << 40)  # a sparse file that would take an hour to read
-    env = env_of(system, tree)
+    env = env_of(module_system, tree)
     found = capture("module:Comp/1.0,MPI/4.1", env=env)
     decisive = {os.fsdecode(entry.path) for entry in manifest.decode(found.spec.manifest)}
     assert str(root / paper) in decisive and str(root) in decisive
@@ -144,12 +114,12 @@ def test_papers_are_the_identity(system, tree, paper):
     assert capture("module:Comp/1.0,MPI/4.1", env=env).spec.id != found.spec.id
 
 
-def test_modules_that_cannot_be_loaded(system, tree, tmp_path):
+def test_modules_that_cannot_be_loaded(module_system, tree, tmp_path):
     """Unknown modules, and those that want others first: one line that names the module."""
     with pytest.raises(HostNotFoundError, match="module 'nope/1' cannot be loaded: .+"):
-        capture("module:Comp/1.0,nope/1", env=env_of(system, tree))
+        capture("module:Comp/1.0,nope/1", env=env_of(module_system, tree))
     with pytest.raises(HostNotFoundError, match="module 'MPI/4.1' cannot be loaded"):
-        capture("module:MPI/4.1", env=env_of(system, tree))
+        capture("module:MPI/4.1", env=env_of(module_system, tree))
 
 
 def test_no_module_system(tree, tmp_path, monkeypatch):
@@ -164,7 +134,7 @@ def test_no_module_system(tree, tmp_path, monkeypatch):
         capture("module:Comp/1.0", env=env_of({"MODULESHOME": str(tmp_path / "home-of-modules")}, tree))
 
 
-def test_what_easybuild_built(system, tmp_path):
+def test_what_easybuild_built(module_system, tmp_path):
     """A module that the real EasyBuild made, with its recipe beside the software: that and the modulefile identify it."""
     eb = os.path.join(sys.prefix, "bin", "eb")
     if not (os.path.exists(eb) and os.path.isdir(LMOD)):
@@ -178,7 +148,7 @@ def test_what_easybuild_built(system, tmp_path):
         f"toolchain = SYSTEM\nsources = [SOURCELOWER_TAR_GZ]\nchecksums = ['{digest}']\nmoduleclass = 'lib'\n"
         "sanity_check_paths = {'files': ['bin/soft'], 'dirs': ['bin']}\n"
     )
-    env = env_of(system, tmp_path)
+    env = env_of(module_system, tmp_path)
     env |= {
         "PATH": f"{os.path.dirname(eb)}:{env['PATH']}",
         "EASYBUILD_PREFIX": str(tmp_path / "easybuild"),
@@ -197,13 +167,13 @@ def test_what_easybuild_built(system, tmp_path):
     assert f"{root}/easybuild/soft-1.2.eb" in decisive and f"{tmp_path}/easybuild/modules/all/soft/1.2" in decisive
 
 
-def test_who_captures_does_not_matter(system, tree):
+def test_who_captures_does_not_matter(module_system, tree):
     """Variables of the user, what is on their PATH already, their name and home do not enter."""
     modulefile = tree / "modules/Core/Comp/1.0"
     modulefile.write_text(
         modulefile.read_text() + "setenv OMP_NUM_THREADS 4\nsetenv SCRATCH /scratch/$env(USER)\nprepend-path PATH .\n"
     )
-    env = env_of(system, tree)
+    env = env_of(module_system, tree)
     first = capture("module:Comp/1.0", env=env)
     more = {
         "OMP_NUM_THREADS": "4",

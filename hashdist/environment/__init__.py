@@ -1,0 +1,1 @@
+"""Prefixes in environments: search variables, loading and unloading, scripts of shells, modulefiles. Usable alone."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
-from hashdist.errors import ConflictError
+from hashdist.errors import ConflictError, NotFoundError
 from hashdist.fsutil import atomic
+from hashdist.fsutil.locks import locked
 from hashdist.objects.ids import is_hex
 from hashdist.refs import names
 from hashdist.store import index
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from hashdist.objects.ids import CommitId
     from hashdist.store.store import Store
 
+#: The number of the rules by which prefixes are made.
+FORMAT = 2
 #: Digits of a prefix's name, as `hashdist.checkout.prefix` gives it.
 _NAME_DIGITS = 32
 
@@ -80,10 +84,17 @@ class Checkout:
     def switch(self, commit: CommitId, prefix: str, *, branch: str | None, reason: str) -> None:
         """Show `commit`, whose prefix lies at `prefix`, and follow the ref `branch` (None: no branch).
 
-        Raises `NotALinkError`, and then nothing changed.
+        Raises `NotALinkError`, or `OSError` where no link can be made; then nothing changed.
         """
         self.check_place()
+        # refs and link are two: whoever switches the same checkout meanwhile waits
+        place = self._store.lock_path(f"checkout-{self.name}")
+        with locked(place, purpose="switch a checkout", waiting=self._store.waiting):
+            self._switch(commit, prefix, branch=branch, reason=reason)
+
+    def _switch(self, commit: CommitId, prefix: str, *, branch: str | None, reason: str) -> None:
         store = self._store
+        before = self.commit, store.refs.symbolic(self.head), store.refs.get(self.head), self.is_registered
         if self.name != names.DEFAULT_CHECKOUT:
             register = store.inside("checkouts", self.name)
             if not os.path.islink(register):
@@ -96,7 +107,54 @@ class Checkout:
             transaction.set(names.at_ref(self.name), commit)
         target = os.path.join("prefixes", os.path.basename(prefix)) if self.name == names.DEFAULT_CHECKOUT else prefix
         if not os.path.islink(self.path) or os.readlink(self.path) != target:
-            atomic.replace_symlink(self.path, target, durable=store.durable)
+            try:
+                atomic.replace_symlink(self.path, target, durable=store.durable)
+            except OSError as error:
+                self._go_back(*before)
+                raise OSError(error.errno or errno.EIO, error.strerror, self.path) from error
+
+    def _go_back(self, at: CommitId | None, branch: str | None, head: CommitId | None, registered: bool) -> None:
+        """Have the refs as they were, when the link could not be made."""
+        if not registered:
+            self.forget()
+            return
+        with self._store.refs.transaction("checkout: failed") as transaction:
+            if branch is not None:
+                transaction.point(self.head, branch)
+            elif head is not None:
+                transaction.detach(self.head, head)
+            if at is not None:
+                transaction.set(names.at_ref(self.name), at)
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it keeps anything alive, its link being there or not."""
+        return self.name == names.DEFAULT_CHECKOUT or os.path.islink(self._store.inside("checkouts", self.name))
+
+    def forget(self) -> None:
+        """Keep nothing alive for this checkout any more; its link stays. Raises `NoCheckoutError`."""
+        store = self._store
+        register = store.inside("checkouts", self.name)
+        if self.name == names.DEFAULT_CHECKOUT:
+            raise NoCheckoutError(
+                "the store's own checkout is never forgotten", hint="hdist checkout PROFILE switches it"
+            )
+        if not self.is_registered:
+            raise NoCheckoutError(
+                f"'{self.path}' is no checkout of this store", hint=f"they are in {store.inside('checkouts')}"
+            )
+        with store.refs.transaction("checkout: forget") as transaction:
+            for ref in (names.at_ref(self.name), self.head):
+                commit = store.refs.get(ref)
+                if commit is not None:
+                    transaction.delete(ref, old=commit)
+        os.unlink(register)
+
+
+class NoCheckoutError(NotFoundError):
+    """A place where nothing was ever checked out, or which was forgotten."""
+
+    code = "no_checkout"
 
 
 def _name(path: str) -> str:
@@ -107,11 +165,17 @@ def _name(path: str) -> str:
 
 def known_prefix(store: Store, commit: CommitId) -> str | None:
     """The path of a commit's prefix, if it is known and there."""
-    name = (index.read(store, index.PREFIX, commit) or "").strip()
-    if not is_hex(name) or len(name) != _NAME_DIGITS:
+    text = index.read(store, index.PREFIX, commit) or ""
+    made_by, _, name = text.strip().partition(" ")
+    if made_by != str(FORMAT) or not is_hex(name) or len(name) != _NAME_DIGITS:
         return None
     path = store.inside("prefixes", name)
     return path if os.path.isdir(path) else None
+
+
+def remember_prefix(store: Store, commit: CommitId, name: str) -> None:
+    """Remember the name of a commit's prefix, for as long as prefixes are made as they are now."""
+    index.write(store, index.PREFIX, commit, f"{FORMAT} {name}\n")
 
 
 def registered(store: Store) -> dict[str, str]:

@@ -135,8 +135,8 @@ def _plan_prefixes(store: Store, alive: Alive, found: GcPlan) -> None:
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
             path = os.path.join(folder, name)
             if kind == index.PREFIX:
-                with open(path, encoding="utf-8") as file:
-                    prefix = file.read().strip()
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    prefix = file.read().strip().rpartition(" ")[2]
                 known.add(prefix)
                 if name in alive.commits:
                     living.add(prefix)

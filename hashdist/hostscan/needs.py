@@ -51,7 +51,7 @@ def _find(path: str, artifacts: str) -> set[tuple[str, str]]:
             dynamic = elf.read_dynamic(file)
             if dynamic is not None:
                 found |= _libraries(file, dynamic, artifacts)
-            elif os.access(file, os.X_OK) and (interpreter := _interpreter(file)):
+            elif os.access(file, os.X_OK) and (interpreter := script_interpreter(file)):
                 found.add((interpreter, ""))
     return {(name, machine) for name, machine in found if not name.startswith(f"{artifacts}/") and "\n" not in name}
 
@@ -68,7 +68,8 @@ def _libraries(file: str, dynamic: elf.Dynamic, artifacts: str) -> set[tuple[str
     return found
 
 
-def _interpreter(file: str) -> str | None:
+def script_interpreter(file: str) -> str | None:
+    """The program that a script's first line names, by its whole path; None for anything else."""
     with open(file, "rb") as opened:
         head = opened.read(_SHEBANG)
     words = head[2:].split(b"\n")[0].split() if head.startswith(b"#!") else []

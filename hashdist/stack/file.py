@@ -16,6 +16,7 @@ from hashdist.sources import declaration
 from hashdist.sources.declaration import Declaration
 
 from .finders import finder_fault
+from .linking import RULE_KINDS, Rule, RuleKind, glob_fault, split_owner
 from .packages import JAIL_CHOICES, HostEntry, JailChoice, Package, Stack, run_closure
 from .positions import KeyPath, key_lines, line_of
 from .presets import BASE, BASE_NUMBER, COMPILE_VARIABLES, PRESETS, find_preset
@@ -82,7 +83,7 @@ class _Reader:
         self.problems: list[tuple[KeyPath, str]] = []
 
     def read(self, data: dict[str, Any]) -> Stack | None:
-        self._known((), data, {"defaults", "host", "packages"})
+        self._known((), data, {"defaults", "host", "packages", "prefix"})
         defaults = self._table((), data, "defaults")
         self._known(("defaults",), defaults, {"env", "cpu", "jail"})
         default_env = self._env(("defaults",), defaults)
@@ -97,7 +98,8 @@ class _Reader:
             if package := self._package(name, value, default_env, default_cpu, default_jail):
                 packages[name] = package
         self.problems += [(("packages", name), "is also the name of a host entry") for name in packages if name in host]
-        return self._connect(host, packages)
+        rules = self._rules(("prefix",), self._table((), data, "prefix"))
+        return self._connect(host, packages, rules)
 
     def _host(self, name: str, value: Any) -> HostEntry | None:
         path = ("host", name)
@@ -131,7 +133,7 @@ class _Reader:
             self._fault(path, "must be a table")
             return None
         known = {"version", "source", "sources", "builder", "commands", "options", "patches", "env", "inputs"}
-        self._known(path, table, known | {"requires", "build-only", "base", "cpu", "description", "jail"})
+        self._known(path, table, known | {"requires", "build-only", "base", "cpu", "description", "jail", "prefix"})
         version = self._version(path, table)
         builder = self._builder(path, table)
         preset = PRESETS[builder] if builder else None
@@ -166,7 +168,40 @@ class _Reader:
             build_only=self._flag(path, table, "build-only", default=False),
             cpu=cpu,
             jail=self._jail(path, table) or default_jail,
+            rules=self._rules((*path, "prefix"), self._table(path, table, "prefix"), package=name),
         )
+
+    def _rules(self, path: KeyPath, table: dict[str, Any], *, package: str | None = None) -> tuple[Rule, ...]:
+        """Rules of linking; those of a package hold for it alone."""
+        self._known(path, table, set(RULE_KINDS))
+        found = []
+        for kind in RULE_KINDS:
+            if kind == "prefer" and package is None:
+                found += [
+                    Rule(kind, glob, winner)
+                    for glob, winner in self._table(path, table, kind).items()
+                    if self._is_glob((*path, kind, glob), glob) and self._is_text((*path, kind, glob), winner)
+                ]
+            else:
+                globs = self._texts(path, table, kind)
+                found += [self._rule(kind, glob, package) for glob in globs if self._is_glob((*path, kind), glob)]
+        return tuple(found)
+
+    def _rule(self, kind: RuleKind, glob: str, package: str | None) -> Rule:
+        """A rule of the whole stack may name a package: ``numpy:share/doc/**``."""
+        owner, rest = split_owner(glob) if package is None else (None, glob)
+        return Rule(kind, rest, owner or package)
+
+    def _is_glob(self, path: KeyPath, glob: str) -> bool:
+        fault = glob_fault(split_owner(glob)[1])
+        if fault:
+            self._fault(path, fault)
+        return fault is None
+
+    def _is_text(self, path: KeyPath, value: Any) -> bool:
+        if not isinstance(value, str):
+            self._fault(path, "must be the name of a package")
+        return isinstance(value, str)
 
     def _jail(self, path: KeyPath, table: dict[str, Any]) -> JailChoice | None:
         text = self._text(path, table, "jail")
@@ -233,7 +268,9 @@ class _Reader:
             self._fault((*path, "patches"), "two patches have one file name")
         return patches
 
-    def _connect(self, host: dict[str, HostEntry], packages: dict[str, Package]) -> Stack | None:
+    def _connect(
+        self, host: dict[str, HostEntry], packages: dict[str, Package], rules: tuple[Rule, ...]
+    ) -> Stack | None:
         """Add what presets bring, check that all names exist, expand inputs, and order the packages."""
         for name in {name for package in packages.values() for name in package.inputs}:
             if name not in host and name not in packages:
@@ -241,6 +278,9 @@ class _Reader:
                     host[name] = HostEntry(name, (f"base@{BASE_NUMBER}",), "version")
                 elif name == "python":
                     host[name] = HostEntry(name, ("path:python3",), "abi")
+        for rule in rules:
+            if rule.package is not None and rule.package not in packages and rule.package not in host:
+                self._fault(("prefix", rule.kind), f"no package or host entry '{rule.package}'")
         for package in packages.values():
             for key, names in (("inputs", package.inputs), ("requires", package.requires)):
                 for name in names:
@@ -259,7 +299,7 @@ class _Reader:
             cycle = list(reversed(error.args[1]))
             self._fault(("packages", cycle[0]), f"needs itself to be built: {' → '.join(cycle)}")
             return None
-        return Stack(host, packages, order, expanded)
+        return Stack(host, packages, order, expanded, rules)
 
     def _fault(self, path: KeyPath, fault: str) -> None:
         self.problems.append((path, fault))

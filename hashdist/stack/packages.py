@@ -8,6 +8,8 @@ from typing import Literal
 
 from hashdist.sources.declaration import Declaration
 
+from .linking import Rule
+
 JailChoice = Literal["off", "report", "enforce"]
 """Whether a build is jailed, and whether the jail hides what is undeclared."""
 JAIL_CHOICES: tuple[JailChoice, ...] = ("off", "report", "enforce")
@@ -53,6 +55,8 @@ class Package:
     """Whether prefixes leave it out."""
     jail: JailChoice | None = None
     """How it is built; None: as the user has it."""
+    rules: tuple[Rule, ...] = ()
+    """How its files are linked into prefixes."""
     cpu: str | None = None
     """The CPU baseline; None: the platform's oldest; 'native': this machine's."""
 
@@ -69,6 +73,13 @@ class Stack:
     """Names of packages, inputs first."""
     expanded: Mapping[str, tuple[str, ...]]
     """For each package the names of all it is built with."""
+    rules: tuple[Rule, ...] = ()
+    """How files are linked into prefixes, whatever their package."""
+
+    @property
+    def link_rules(self) -> tuple[Rule, ...]:
+        """All rules of linking; where two differ the first counts."""
+        return (*self.rules, *(rule for name in sorted(self.packages) for rule in self.packages[name].rules))
 
     @property
     def patches(self) -> tuple[str, ...]:

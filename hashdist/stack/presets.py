@@ -69,6 +69,21 @@ PRESETS: dict[str, Preset] = {
         compiles=False,
         files=("install-wheel.py",),
     ),
+    # without RECORD, so that nothing uninstalls what is ours; and under Pythons whose compileall does not fork
+    "python@2": Preset(
+        (
+            "python3 -m pip wheel --no-deps --no-build-isolation --no-index --wheel-dir dist-hdist {options} .",
+            'python3 "$FILES/install-wheel-2.py" dist-hdist/*.whl "$PREFIX"',
+        ),
+        inputs=("python",),
+        files=("install-wheel-2.py",),
+    ),
+    "wheel@3": Preset(
+        ('python3 -I -S "$FILES/install-wheel-2.py" . "$PREFIX"',),
+        inputs=("python",),
+        compiles=False,
+        files=("install-wheel-2.py",),
+    ),
     "copy@1": Preset(('cp -R -P -p . "$PREFIX"',), compiles=False),
 }
 #: What a bare name means.

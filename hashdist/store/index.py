@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 #: Commit to the directory name of its prefix.
 PREFIX = "prefix"
+#: Artifact to what its Python says of itself, once a prefix with it was checked.
+PYTHON = "python"
+#: Artifact to the Python distributions in it: names, versions, what they require.
+DISTRIBUTIONS = "distributions"
 #: Commit to the paths of its artifacts, a line each, all sealed.
 SEALED = "sealed"
 #: Commit to the directory of the stack file it was made of, on this machine.

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hashdist.build.nothing import all_sealed
 from hashdist.checkout import prefix as prefixes
 from hashdist.checkout.links import Member
-from hashdist.checkout.prefix import PrefixPlan
-from hashdist.checkout.switch import Checkout, known_prefix
+from hashdist.checkout.prefix import Layout, PrefixPlan
+from hashdist.checkout.switch import Checkout, known_prefix, remember_prefix
 from hashdist.errors import ConflictError, NotFoundError
 from hashdist.objects.ids import CommitId
 from hashdist.objects.spec import read_spec
 from hashdist.refs import names
-from hashdist.stack.lock import Lock
-from hashdist.store import index
+from hashdist.stack.file import parse_stack
 
 from .building import build_commit, plan_lock
-from .profile import find, read_profile
+from .profile import Profile, find, read_profile
+from .requirements import Missing, missing_requirements
 from .session import Session
 
 
@@ -60,25 +61,43 @@ def missing(session: Session, commit: CommitId) -> tuple[int, int]:
     return len(plan.jobs), plan.total
 
 
+def whole_prefix(session: Session, commit: CommitId) -> str | None:
+    """The path of a commit's prefix, if it is there and so is all that it leads to."""
+    known = known_prefix(session.store, commit)
+    return known if known is not None and all_sealed(session.store, commit, strict=False) is not None else None
+
+
 def ready(session: Session, commit: CommitId) -> str:
     """The path of a commit's prefix, built and linked if need be."""
     store = session.store
-    known = known_prefix(store, commit)
+    known = whole_prefix(session, commit)
     if known is not None:
         return known
     build_commit(session, commit)
-    plan = plan_prefix(session, read_profile(store.objects, commit).lock)
+    plan = plan_prefix(session, read_profile(store.objects, commit))
     with store.lock(shared=True, purpose="make a prefix"):
-        path = prefixes.make(store, plan, env=session.env)
-        index.write(store, index.PREFIX, commit, f"{plan.name}\n")
+        path = prefixes.make(store, plan, env=session.env, progress=session.progress)
+        remember_prefix(store, commit, plan.name)
     return path
 
 
-def plan_prefix(session: Session, lock: Lock) -> PrefixPlan:
-    """The prefix that a lock names."""
-    store = session.store
+def lay_out(session: Session, commit: CommitId) -> tuple[PrefixPlan, Layout]:
+    """Where a commit's prefix would lie and what it would hold; all must be built. Raises as making it does."""
+    plan = plan_prefix(session, read_profile(session.store.objects, commit))
+    return plan, prefixes.layout(session.store, plan, env=session.env)
+
+
+def lacks(session: Session, commit: CommitId) -> list[Missing]:
+    """What Python packages of a commit's prefix require and do not find in it."""
+    plan = plan_prefix(session, read_profile(session.store.objects, commit))
+    return missing_requirements(session, plan.members, plan.rules)
+
+
+def plan_prefix(session: Session, profile: Profile) -> PrefixPlan:
+    """The prefix that a commit names."""
+    store, lock = session.store, profile.lock
     members = []
     for name in lock.prefix_names():
         artifact = read_spec(store.objects, lock.specs[name]).artifact
         members.append(Member(artifact, store.artifacts.path(artifact)))
-    return prefixes.plan(store, members)
+    return prefixes.plan(store, members, parse_stack(profile.text).link_rules)

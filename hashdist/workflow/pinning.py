@@ -68,7 +68,7 @@ def pin(
     Raises whatever fetching and scanning raise; several faults are reported together.
     """
     host = _pin_host(session, stack, before, moving)
-    target = _python_target(session, host)
+    target = _python_target(session, stack, host)
     sources = _pin_sources(session, stack, before, moving, target)
     cpu = None
     if any(package.cpu == "native" for package in stack.packages.values()):
@@ -117,8 +117,11 @@ def _pin_host(session: Session, stack: Stack, before: Lock | None, moving: Movin
     return found
 
 
-def _python_target(session: Session, host: Mapping[str, HostPin]) -> PythonTarget | None:
-    """The Python that wheels must fit: the stack's own, if it is the host's."""
+def _python_target(session: Session, stack: Stack, host: Mapping[str, HostPin]) -> PythonTarget | None:
+    """The Python that wheels must fit: the stack's own, captured or built."""
+    if "python" in stack.packages:
+        built = re.match(r"(\d)\.(\d+)", stack.packages["python"].version)
+        return PythonTarget((int(built[1]), int(built[2])), f"cp{built[1]}{built[2]}") if built else None
     if "python" not in host:
         return None
     part = read_spec(session.store.objects, host["python"].spec).host

@@ -9,6 +9,7 @@ import pytest
 from support import package
 
 from hashdist.build.scheduler import BuildsFailedError
+from hashdist.checkout.links import OwnPathError
 from hashdist.errors import InvalidError
 from hashdist.objects import manifest
 from hashdist.objects.spec import read_spec
@@ -138,7 +139,7 @@ def test_patches_cannot_take_the_place_of_a_commit_s_own_files(patch):
 def test_names_of_the_prefix_s_own(session, write):
     """An artifact with a file that every prefix has its own of is told as a conflict, with its owner."""
     recorded = commit_file(session, write("stack.toml", package("a", "echo x > $PREFIX/pyvenv.cfg")), message="m")
-    with pytest.raises(Exception, match=r"'pyvenv\.cfg' is in 'a'"):
+    with pytest.raises(OwnPathError, match=r"'pyvenv\.cfg' is a file in 'a', and every prefix has its own there"):
         checkouts.ready(session, recorded.commit)
 
 

@@ -1,12 +1,11 @@
 """Python in a prefix: wheels, console scripts, sys.prefix."""
 
-import io
 import os
 import subprocess
 import sys
-import zipfile
 
 import pytest
+from support import make_wheel
 
 from hashdist.checkout import prefix as prefixes
 from hashdist.checkout.links import Member
@@ -16,24 +15,6 @@ from hashdist.objects.spec import read_spec
 from hashdist.workflow import checkout as checkouts
 from hashdist.workflow.commit import commit_file
 from hashdist.workflow.profile import find, read_profile
-
-
-def make_wheel(folder, name, files, entry_points=""):
-    """Write a wheel, as a tool of the trade would."""
-    out = io.BytesIO()
-    info = f"{name}-1.0.dist-info"
-    contents = {
-        **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    if entry_points:
-        contents[f"{info}/entry_points.txt"] = entry_points
-    with zipfile.ZipFile(out, "w") as made:
-        for path, text in contents.items():
-            made.writestr(path, text)
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}-1.0-py3-none-any.whl").write_bytes(out.getvalue())
 
 
 @pytest.fixture
@@ -143,7 +124,10 @@ def test_shebangs(tmp_path, place):
         ("#!/usr/bin/env python", True),
         ("#!python3.11", True),
         ("#!/bin/sh", False),
-        ("#!/x/python3 -s", False),
+        ("#!/x/python3 -s", True),
+        ("#!/usr/bin/env -S python3 -s", True),
+        ("#!/x/python3.10", False),
+        ("#!/x/python2", False),
         ("ELF", False),
     ],
 )
@@ -151,8 +135,9 @@ def test_which_scripts_are_copied(tmp_path, first, taken):
     """Only scripts of a plain Python are copied; others stay links."""
     path = tmp_path / "s"
     path.write_text(f"{first}\nbody\n")
-    found = script_for(str(path), "/p/bin/python3")
-    assert found == (b"#!/p/bin/python3\nbody\n" if taken else None)
+    found = script_for(str(path), "/p/bin/python3", "3.11")
+    option = b" -s" if first.endswith(" -s") else b""
+    assert found == (b"#!/p/bin/python3" + option + b"\nbody\n" if taken else None)
 
 
 BACKEND = """
@@ -185,3 +170,80 @@ def test_the_python_preset(session, write):
     recorded = commit_file(session, write("stack.toml", text), message="m")
     prefix = checkouts.ready(session, recorded.commit)
     assert run(f"{prefix}/bin/made") == (0, ["made", "here"])
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "#!/usr/bin/env -S python3 -I -u",
+        "#!/x/python -W ignore -s",
+        "#!/bin/sh\n'''exec' \"/x y/python3\" -I \"$0\" \"$@\"\n' '''",
+    ],
+)
+def test_scripts_with_options_run(tmp_path, first):
+    """Scripts keep the options of their interpreter, however they are written."""
+    script, copy = tmp_path / "s", tmp_path / "copy"
+    script.write_text(f"{first}\nimport sys; print(sys.flags.isolated, sys.flags.no_user_site, sys.argv[1:])\n")
+    copy.write_bytes(
+        script_for(str(script), os.path.realpath(sys.executable), f"{sys.version_info[0]}.{sys.version_info[1]}")
+    )
+    copy.chmod(0o755)
+    done = subprocess.run([copy, "a b"], capture_output=True, text=True, env={})
+    assert done.stdout in {"1 1 ['a b']\n", "0 1 ['a b']\n"}, done.stderr
+
+
+def test_what_starts_python_is_checked(hdist, write, tmp_path):
+    """A package that makes the prefix's Python another one when it starts is found out, also where others were fine."""
+    make_wheel(tmp_path / "wheels", "fine", {"fine.py": ""})
+    make_wheel(tmp_path / "wheels", "evil", {"sitecustomize.py": "import sys; sys.prefix = '/usr'"})
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
+    write("stack.toml", f'[host]\npython = "path:{sys.executable}"\n')
+    hdist("commit", "stack.toml", "-m", "m")
+    hdist("add", "--pip", "fine", env=env)
+    hdist("checkout", "--build", env=env)
+    hdist("add", "--pip", "evil", env=env)
+    assert "sys.prefix '/usr' instead of" in hdist("checkout", "--build", expect=1, env=env).stderr
+    assert len(os.listdir(tmp_path / "store" / "prefixes")) == 1
+
+
+def test_equal_namespace_packages(hdist, write, tmp_path):
+    """Two wheels with the same __init__.py of a namespace are no conflict, though both bring bytecode."""
+    init = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
+    for name in ("one", "two"):
+        make_wheel(tmp_path / "wheels", name, {"space/__init__.py": init, f"space/{name}.py": ""})
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
+    write("stack.toml", f'[host]\npython = "path:{sys.executable}"\n')
+    hdist("commit", "stack.toml", "-m", "m")
+    hdist("add", "--pip", "one", "--pip", "two", env=env)
+    hdist("checkout", "--build", env=env)
+    hdist("run", "main", "--", "python", "-c", "import space.one, space.two")
+
+
+def test_who_asks_for_paths_first(hdist, write, tmp_path):
+    """Another .pth file that asks where the library is does not keep installers from being refused."""
+    make_wheel(
+        tmp_path / "wheels",
+        "early",
+        {"0.pth": "import sysconfig; sysconfig.get_paths()\n", "Aaa.pth": "import sysconfig\n"},
+    )
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
+    write("stack.toml", f'[host]\npython = "path:{sys.executable}"\n')
+    hdist("commit", "stack.toml", "-m", "m")
+    hdist("add", "--pip", "early", env=env)
+    hdist("checkout", "--build", env=env)
+    done = hdist("run", "main", "--", "python", "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))")
+    assert done.stdout.startswith(f"{tmp_path}/store/prefixes/")
+    hdist("venv", str(tmp_path / "v"))
+
+
+def test_copied_scripts(hdist, write, tmp_path):
+    """A script that a rule has copied gets the prefix's interpreter all the same."""
+    make_wheel(
+        tmp_path / "wheels", "tell", {"tell.py": "def main(): print('told')"}, "[console_scripts]\ntell = tell:main\n"
+    )
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
+    write("stack.toml", f'[prefix]\ncopy = ["**"]\n[host]\npython = "path:{sys.executable}"\n')
+    hdist("commit", "stack.toml", "-m", "m")
+    hdist("add", "--pip", "tell", env=env)
+    hdist("checkout", "--build", env=env)
+    assert hdist("run", "main", "--", "tell").stdout == "told\n"

@@ -270,7 +270,7 @@ def test_file_against_directory(session, write, names):
     """A file where another package has a directory is a conflict, whoever comes first."""
     scripts = ("mkdir -p $PREFIX/x; echo 1 > $PREFIX/x/f", "mkdir -p $PREFIX/x/f; echo 2 > $PREFIX/x/f/g")
     commit_file(session, write("stack.toml", "".join(map(package, names, scripts))), message="m")
-    with pytest.raises(ConflictError, match=r"'x/f' is in both 'a' and 'b'"):
+    with pytest.raises(ConflictError, match=r"'x/f' is a (file|directory) in 'a' and a (file|directory) in 'b'"):
         switch(session)
 
 

@@ -113,7 +113,9 @@ def _split(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def _of_system(error: OSError) -> HashdistError:
-    where = f"'{os.fsdecode(error.filename)}': " if isinstance(error.filename, (str, bytes)) else ""
+    # of links and renames the second is what was to be made
+    name = error.filename if error.filename2 is None else error.filename2
+    where = f"'{os.fsdecode(name)}': " if isinstance(name, (str, bytes)) else ""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
     hint = "make room where the store lies: hdist gc -n --now tells what could go" if full else None
     return HashdistError(f"{where}{error.strerror or error}", hint=hint)

@@ -53,13 +53,16 @@ def answer(arguments: list[str], env: Mapping[str, str]) -> bool:
 
 
 def _checkout(store: Store, name: str) -> bool:
-    from hashdist.checkout.switch import Checkout, known_prefix  # noqa: PLC0415 - see above
+    from hashdist.build.nothing import all_sealed  # noqa: PLC0415 - see above
+    from hashdist.checkout.switch import Checkout, known_prefix  # noqa: PLC0415
 
     ref = store.refs.find(name)
     commit = store.refs.get(ref) if ref and ref != "HEAD" else None
     prefix = known_prefix(store, commit) if commit else None
-    if ref is None or commit is None or prefix is None:
+    if ref is None or commit is None or prefix is None or os.path.isdir(store.inside("modules")):
         return False
+    if all_sealed(store, commit, strict=False) is None:
+        return False  # something of it has gone
     branch = ref if ref.startswith(names.HEADS) else None
     place = Checkout(store)
     place.switch(commit, prefix, branch=branch, reason=f"checkout: {name}")

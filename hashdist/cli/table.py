@@ -27,6 +27,18 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("status", "what is checked out, built and missing"),
         ("list", "list the packages of a profile"),
     ),
+    "Environment": (
+        ("run", "run a command with a prefix"),
+        ("compare", "time a command under two prefixes"),
+        ("shell", "start a shell with prefixes in it"),
+        ("load", "put a prefix into this shell"),
+        ("unload", "take it out again"),
+        ("loaded", "list what is loaded"),
+        ("env", "print what puts prefixes into an environment"),
+        ("init-shell", "print what gives a shell load and unload"),
+        ("modulefile", "modulefiles for Environment Modules and Lmod"),
+        ("venv", "make a virtual environment on top of a prefix"),
+    ),
     "History": (
         ("log", "list the commits of a profile"),
         ("show", "show a commit, a package or the stack file of a profile"),

@@ -203,7 +203,7 @@ def test_bad_stack_leaves_the_store_alone(hdist, write, tmp_path):
     done = hdist("commit", "-m", "x", expect=1)
     assert (
         done.stderr.splitlines()[0]
-        == "hdist: stack.toml:4: packages.a.bogus: unknown key (known: base, build-only, builder, commands, cpu, description, env, inputs, jail, options, patches, requires, source, sources, version)"
+        == "hdist: stack.toml:4: packages.a.bogus: unknown key (known: base, build-only, builder, commands, cpu, description, env, inputs, jail, options, patches, prefix, requires, source, sources, version)"
     )
     assert len(done.stderr.splitlines()) == 2
     assert not (tmp_path / "store/git/refs/heads/main").exists()

@@ -10,7 +10,7 @@ import sys
 import tarfile
 
 import pytest
-from support import ORIGINAL_ENV, package
+from support import ORIGINAL_ENV, make_wheel, package
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -241,6 +241,72 @@ def test_how_to_capture_host_software(shell, tmp_path):
     assert '"class": "gpu"' in shell("hdist host list --json").stdout
 
 
+TOOL_SCRIPT = (
+    "mkdir -p $PREFIX/bin && printf '#!/bin/sh\\necho {0}\\n' > $PREFIX/bin/tool && chmod 755 $PREFIX/bin/tool"
+)
+
+
+def lay_out_profiles(shell, folder):
+    """A profile main of two commits, checked out, and another; `tool` says which it is."""
+    for number in ("1", "2"):
+        (folder / "stack.toml").write_text(package("tool", TOOL_SCRIPT.format(number), version=f'"{number}"'))
+        done = shell(f"hdist commit stack.toml -m {number} && hdist checkout --build")
+        assert done.returncode == 0, done.stdout
+    assert shell("hdist branch experiment main~1 && hdist checkout experiment && hdist checkout main").returncode == 0
+
+
+def test_how_to_use_an_environment(shell, tmp_path):
+    """The lines run one after the other in one shell, and leave it as it was."""
+    lay_out_profiles(shell, tmp_path / "person")
+    text = "\n".join(blocks("docs/how-to/environment.md", "sh"))
+    text = text.replace("hdist shell main", "SHELL=/bin/true hdist shell main")
+    show = "env | grep -v '^_=' | sort"
+    done = shell(f"set -e\n{show} > before\n{text}\nprefix=\n{show} | diff before - && sh job.sh")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1] == "2"
+    assert "B / A" in done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines()[:2]] == ["experiment", "main"]
+
+
+def test_how_to_work_with_python(shell, tmp_path):
+    """Packages are added, an environment is made and forgotten, with wheels of the test's own."""
+    work = tmp_path / "person"
+    make_wheel(work / "wheels", "greet", {"greet.py": "import words"}, requires="Requires-Dist: words\n")
+    make_wheel(work / "wheels", "words", {"words.py": ""})
+    make_wheel(work / "wheels", "further", {"further.py": ""})
+    (work / "stack.toml").write_text(f'[host]\npython = "path:{sys.executable}"\n')
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(work / "wheels")}
+    assert shell("hdist commit stack.toml -m m", env).returncode == 0
+    for name in ("add", "venv", "forget"):
+        (text,) = blocks("docs/how-to/python.md", "sh", marked=f"<!-- {name} -->")
+        done = shell(f"set -e\n{text}", env)
+        assert done.returncode == 0, done.stdout
+    assert shell("hdist checkout --forget try", env).returncode == 3
+
+
+def test_how_to_offer_modules(shell, tmp_path):
+    """The commands write and print what is shown."""
+    lay_out_profiles(shell, tmp_path / "person")
+    assert shell("hdist branch -D experiment").returncode == 0
+    for block in blocks("docs/how-to/modules.md", "console"):
+        for command, expected in steps(block):
+            done = shell(command)
+            assert done.returncode == 0, done.stdout
+            assert matches(expected, done.stdout), done.stdout
+
+
+def test_the_search_paths_of_the_explanation():
+    """The table has every variable with its directories."""
+    from hashdist.environment.variables import VARIABLES
+
+    text = (ROOT / "docs/explanation/prefixes.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    for variable in VARIABLES:
+        name = "fpath" if variable.name == "FPATH" else variable.name
+        (row,) = (row for row in rows if f"`{name}`" in row)
+        assert all(f"`{folder}`" in row for folder in variable.directories if folder), row
+
+
 def test_the_limits_of_the_reference():
     """Every limit is in the table, with its default."""
     import dataclasses
@@ -258,7 +324,8 @@ def test_the_stack_file_reference():
     from hashdist.stack.file import StackError, parse_stack
     from hashdist.stack.presets import PRESETS
 
-    example, hosts = blocks("docs/reference/stack-file.md", "toml")
+    example, hosts, rules = blocks("docs/reference/stack-file.md", "toml")
+    assert {rule.kind for rule in parse_stack(rules).link_rules} == {"exclude", "prefer", "copy", "link"}
     assert len(parse_stack(hosts).host) == 4
     assert set(parse_stack(example).packages) == {"zlib", "numpy"}
     with pytest.raises(StackError) as caught:

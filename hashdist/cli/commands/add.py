@@ -7,11 +7,17 @@ import click
 from hashdist.cli.app import App, command as make
 from hashdist.cli.recorded import tell
 from hashdist.stack.editing import add_package
+from hashdist.workflow.adding import add_to
 from hashdist.workflow.commit import edit
+from hashdist.workflow.profile import branch_of, read_profile
+from hashdist.workflow.resolving import Resolved, parse_requirements
 
 
 @make(creates=True, fetches=True)
-@click.argument("package", metavar="NAME==VERSION")
+@click.argument("package", required=False, metavar="[NAME==VERSION]")
+@click.option(
+    "--pip", "requirements", multiple=True, metavar="REQUIREMENT", help="Python wheels, with all they need; repeat it."
+)
 @click.option("--pypi", metavar="PROJECT", help="From the package index; NAME itself when no source is given.")
 @click.option("--url", help="From an archive.")
 @click.option("--sha256", help="Of the archive at --url.")
@@ -24,7 +30,8 @@ from hashdist.workflow.commit import edit
 @click.option("-b", "--profile", metavar="PROFILE", help="The profile; without it the one HEAD names.")
 def add(
     app: App,
-    package: str,
+    package: str | None,
+    requirements: tuple[str, ...],
     pypi: str | None,
     url: str | None,
     sha256: str | None,
@@ -36,7 +43,18 @@ def add(
     message: str | None,
     profile: str | None,
 ) -> None:
-    """Add a package and record that: hdist add scipy==1.16.3 --requires python --requires numpy."""
+    """Add a package and record that: hdist add scipy==1.16.3 --requires python --requires numpy.
+
+    With --pip as many as pip would install: hdist add --pip 'matplotlib==3.9'. A resolver chooses versions that go
+    with what is there already; only wheels, and no code of theirs is run.
+    """
+    if requirements:
+        if package or pypi or url or local or builder or commands or inputs or requires:
+            raise click.UsageError("--pip goes with -m and -b alone")
+        _add_wheels(app, requirements, message, profile)
+        return
+    if not package:
+        raise click.UsageError("name what to add: NAME==VERSION, or --pip REQUIREMENT")
     name, equals, version = package.partition("==")
     if not equals or not version:
         raise click.UsageError(f"'{package}' names no version: write NAME==VERSION")
@@ -64,6 +82,25 @@ def add(
         message=message or f"add {name} {version}",
         profile=profile,
     )
+    tell(app, recorded)
+
+
+def _add_wheels(app: App, texts: tuple[str, ...], message: str | None, profile: str | None) -> None:
+    wanted = parse_requirements(texts)
+    branch = branch_of(app.store, profile)
+    tip = app.store.refs.get(branch)
+    lock = read_profile(app.store.objects, tip).lock if tip else None
+    added: list[Resolved] = []
+
+    def change(text: str) -> str:
+        assert lock is not None, "it is asked for once there is a tip"
+        text, found = add_to(app.session, text, lock, wanted)
+        added.extend(found)
+        return text
+
+    recorded = edit(app.session, change, message=message or f"add {', '.join(texts)}", profile=profile)
+    for one in added:
+        app.say(f"+ {one.name} {one.version}")
     tell(app, recorded)
 
 

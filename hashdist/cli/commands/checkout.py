@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 
 import click
 
-from hashdist.checkout.switch import Checkout, known_prefix
-from hashdist.cli.app import App, command as make
+from hashdist.checkout.switch import Checkout
+from hashdist.cli.app import App, command as make, here
 from hashdist.cli.quick import switched
-from hashdist.errors import NotFoundError
+from hashdist.errors import HashdistError
 from hashdist.workflow import checkout as verbs
-
-
-class NotBuiltYetError(NotFoundError):
-    """A checkout of something that would have to be built first, and nobody said so."""
-
-    code = "not_built"
+from hashdist.workflow.environments import forget_environment
+from hashdist.workflow.modules import after_checkout
+from hashdist.workflow.prefixes import NotBuiltYetError
 
 
 @make(fetches=True)
@@ -28,19 +26,77 @@ class NotBuiltYetError(NotFoundError):
 )
 @click.option("--build", is_flag=True, help="Build what is missing.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 4096), help="Cores in all; without it those of this machine.")
-def checkout(app: App, revision: str | None, new: str | None, place: str | None, build: bool, jobs: int | None) -> None:
+@click.option("-n", "--dry-run", is_flag=True, help="Print what the prefix would hold; nothing is made or switched.")
+@click.option("--forget", metavar="PATH", help="Keep alive no longer what a checkout or venv at PATH shows.")
+def checkout(
+    app: App,
+    revision: str | None,
+    new: str | None,
+    place: str | None,
+    build: bool,
+    jobs: int | None,
+    dry_run: bool,
+    forget: str | None,
+) -> None:
     """Switch to a profile, a tag or a commit; without REVISION to the tip of the profile that is followed."""
-    checkout = Checkout(app.store, place)
+    if forget is not None:
+        if not forget_environment(app.session, forget):
+            Checkout(app.store, forget).forget()
+        return
+    if dry_run and new is not None:
+        raise click.UsageError("-n makes no profile: name what is there")
+    if place == "":
+        raise click.UsageError("--to needs a path")
+    checkout = Checkout(app.store, place if place is None else os.path.join(here()[0], place))
     checkout.check_place()
     session = app.session if jobs is None else dataclasses.replace(app.session, jobs=jobs)
     target = verbs.create(session, new, revision) if new is not None else verbs.choose(session, checkout, revision)
+    if dry_run:
+        _show_plan(app, target)
+        return
     name = new or revision
-    if known_prefix(app.store, target.commit) is None and not build:
+    if not build and verbs.whole_prefix(app.session, target.commit) is None:
         _ask(app, target, new)
+    was_there = verbs.whole_prefix(session, target.commit) is not None
     prefix = verbs.ready(session, target.commit)
     checkout.switch(target.commit, prefix, branch=target.branch, reason=f"checkout: {name or 'tip'}")
     branch = checkout.branch
     app.say(switched(branch, target.commit, checkout.path).rstrip("\n"))
+    if not was_there:
+        _tell_lacks(app, target)
+    _bring_modules(app, target, branch, prefix)
+
+
+def _show_plan(app: App, target: verbs.Target) -> None:
+    """What would be where, a line each, as it would be made."""
+    missing, total = verbs.missing(app.session, target.commit)
+    if missing:
+        name = (target.branch or target.commit).removeprefix("refs/heads/")
+        raise NotBuiltYetError(f"{missing} of {total} to build", hint=f"hdist build {name}")
+    plan, layout = verbs.lay_out(app.session, target.commit)
+    app.put(f"prefix {plan.path}{' (there already)' if os.path.isdir(plan.path) else ''}")
+    for line in layout.lines():
+        app.put(line)
+
+
+def _tell_lacks(app: App, target: verbs.Target) -> None:
+    """What Python packages require and do not find: told, and no failure."""
+    try:
+        lacks = verbs.lacks(app.session, target.commit)
+    except (HashdistError, OSError) as error:
+        app.say(f"hdist: what Python packages require cannot be told: {error}")
+        return
+    for lack in lacks:
+        found = f", {lack.found} is there" if lack.found else ""
+        app.say(f"hdist: {lack.by} needs {lack.requirement}{found}: {lack.line}")
+
+
+def _bring_modules(app: App, target: verbs.Target, branch: str | None, prefix: str) -> None:
+    """Bring trees of modules up to date; that one cannot be is told, and no failure."""
+    if branch is not None:
+        for failed in after_checkout(app.session, branch, target.commit, prefix):
+            app.complain(failed)
+            app.say(f"hint: {failed.hint}")
 
 
 def _ask(app: App, target: verbs.Target, new: str | None) -> None:

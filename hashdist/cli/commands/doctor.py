@@ -8,18 +8,29 @@ import shutil
 import sys
 from collections.abc import Iterator
 
+import click
+
 from hashdist import process
 from hashdist.build.runpath import patchelf
 from hashdist.cli.app import App, command as make
 from hashdist.hostscan.host_class import host_class
 from hashdist.version import __version__
+from hashdist.workflow.health import look
+from hashdist.workflow.prefixes import find_prefix
 
 _PROGRAMS = ("git", "sh", "make", "patch", "tar", "gcc", "python3")
 
 
 @make(reads=True)
-def doctor(app: App) -> int:
-    """Look at the programs hdist uses, the store and its file system; exit 1 when something needed is missing."""
+@click.argument("prefix", required=False, metavar="[PREFIX|PROFILE|REVISION]")
+def doctor(app: App, prefix: str | None) -> int:
+    """Look at the programs hdist uses, the store and its file system; exit 1 when something needed is missing.
+
+    With PREFIX look that over instead: links that lead nowhere, libraries that the loader would not find or would take
+    from the host though nothing captured them, interpreters that are gone, Python requirements that are not met.
+    """
+    if prefix is not None:
+        return _prefix(app, prefix)
     facts = {
         "hdist": __version__,
         "python": f"{platform.python_version()} at {sys.executable}",
@@ -46,6 +57,29 @@ def doctor(app: App) -> int:
 
     app.emit({"facts": facts, "programs": programs, "problems": problems}, lines)
     return 1 if problems else 0
+
+
+def _prefix(app: App, name: str) -> int:
+    found = find_prefix(app.session, name)
+    health = look(app.session, found.path)
+
+    def lines() -> Iterator[str]:
+        yield f"prefix     {found.path}"
+        yield f"artifacts  {health.artifacts}"
+        yield f"entries    {health.entries} (files, links and directories)"
+        yield f"ELF files  {health.programs}"
+        yield from (f"{problem.kind:<10} {problem.path}: {problem.words}" for problem in health.problems)
+        yield "all is well" if not health.problems else f"{len(health.problems)} problems"
+
+    document = {
+        "prefix": found.path,
+        "artifacts": health.artifacts,
+        "entries": health.entries,
+        "elf_files": health.programs,
+        "problems": [{"kind": one.kind, "path": one.path, "words": one.words} for one in health.problems],
+    }
+    app.emit(document, lines)
+    return 1 if health.problems else 0
 
 
 def _file_system(path: str) -> str:

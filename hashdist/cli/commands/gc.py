@@ -10,6 +10,7 @@ from hashdist.cli.app import App, command as make, human_size
 from hashdist.gc.marking import DEFAULT_GRACE
 from hashdist.gc.plan import GcPlan, plan
 from hashdist.gc.sweeping import collect
+from hashdist.workflow.modules import prune_trees
 
 
 @make(reads=True)
@@ -28,6 +29,7 @@ def gc(app: App, dry_run: bool, now: bool, grace: int | None) -> None:
             found = plan(store, grace=seconds)
     else:
         found = collect(store, grace=seconds, progress=app.progress)
+        prune_trees(store)
     held = 0
     if seconds:
         with store.lock(shared=True, purpose="gc"):

@@ -13,7 +13,8 @@ from hashdist.store.artifacts import NotBuiltError
 
 @make()
 @click.argument("artifacts", nargs=-1, required=True, metavar="NAME/VERSION/SPEC...")
-def make_prefix(app: App, artifacts: tuple[str, ...]) -> None:
+@click.option("-n", "--dry-run", is_flag=True, help="Print what it would hold, a line each, and make nothing.")
+def make_prefix(app: App, artifacts: tuple[str, ...], dry_run: bool) -> None:
     """Make the prefix of these artifacts, and print its path. It lives while its artifacts do."""
     store = app.store
     wanted = [ArtifactId.parse(text) for text in artifacts]
@@ -21,6 +22,10 @@ def make_prefix(app: App, artifacts: tuple[str, ...]) -> None:
     if missing:
         raise NotBuiltError(f"not built: {', '.join(map(str, missing))}", hint="hdist build")
     plan = prefix.plan(store, [Member(one, store.artifacts.path(one)) for one in wanted])
+    if dry_run:
+        for line in prefix.layout(store, plan, env=app.env).lines():
+            app.put(line)
+        return
     with store.lock(shared=True, purpose="make a prefix"):
         app.put(prefix.make(store, plan, env=app.env))
 

@@ -1,0 +1,84 @@
+"""Find the prefix that a person means: by profile or other revision, by path, or the one that is checked out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from hashdist.checkout.prefix import DOCUMENT
+from hashdist.checkout.switch import Checkout, known_prefix
+from hashdist.environment.loading import check_path
+from hashdist.errors import NotFoundError
+from hashdist.objects.ids import CommitId
+from hashdist.refs import names
+
+from .checkout import missing, ready, whole_prefix
+from .profile import find
+from .session import Session
+
+
+class NotBuiltYetError(NotFoundError):
+    """A prefix of something that would have to be built first, and nobody said so."""
+
+    code = "not_built"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A prefix, as somebody called it."""
+
+    name: str
+    """A profile's name, a revision, or the first digits of the prefix's own."""
+    path: str
+    """Where it lies: the immutable directory, never a link."""
+    commit: CommitId | None
+    """What it was made from; None if that is not known."""
+
+
+def find_prefix(session: Session, text: str | None) -> Named:
+    """The prefix that `text` means; None or '' is what the default checkout shows.
+
+    What is built but was never checked out gets its prefix now. Raises `NotBuiltYetError` for what is not built,
+    `NotFoundError` for what is not there, `InvalidError` for a prefix that no search path can hold.
+    """
+    found = _find(session, text or None)
+    check_path(found.path)
+    return found
+
+
+def _find(session: Session, text: str | None) -> Named:
+    store = session.store
+    if text is None:
+        checkout = Checkout(store)
+        if checkout.commit is None or checkout.prefix is None:
+            raise NotFoundError("nothing is checked out", hint="hdist checkout PROFILE")
+        if not os.path.isdir(checkout.prefix):
+            raise NotFoundError(f"'{checkout.path}' leads nowhere", hint="hdist checkout")
+        return Named(checkout.branch or "HEAD", os.path.realpath(checkout.prefix), checkout.commit)
+    if text.startswith(("/", "./", "../")) or text in {".", ".."}:
+        path = os.path.realpath(text)
+        if not os.path.isfile(os.path.join(path, DOCUMENT)):
+            raise NotFoundError(f"'{text}' is neither a prefix nor a link to one", hint="hdist checkout --to PATH")
+        return Named(os.path.basename(path)[:12], path, commit_shown(session, text, path))
+    commit = find(store, text)
+    path = whole_prefix(session, commit) or ""
+    if not path:
+        count, total = missing(session, commit)
+        if count:
+            raise NotBuiltYetError(f"{count} of {total} of '{text}' are not built", hint=f"hdist build {text}")
+        path = ready(session, commit)
+    return Named(_short(store.refs.find(text), text, commit), path, commit)
+
+
+def commit_shown(session: Session, link: str, prefix: str) -> CommitId | None:
+    """The commit of the checkout at `link`, or the tip of a profile or tag, that has this prefix."""
+    refs = session.store.refs
+    commits = [Checkout(session.store, link).commit, *refs.all(names.HEADS).values(), *refs.all(names.TAGS).values()]
+    return next((one for one in commits if one is not None and known_prefix(session.store, one) == prefix), None)
+
+
+def _short(ref: str | None, text: str, commit: CommitId) -> str:
+    """A name without what lists and shells would trip over."""
+    if ref and ref.startswith((names.HEADS, names.TAGS)):
+        return names.short_name(ref)
+    return text if not set(text) & set(" :^*?[\\") else commit[:12]

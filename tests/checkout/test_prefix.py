@@ -13,6 +13,7 @@ from hashdist.checkout import prefix as prefixes
 from hashdist.checkout.links import Member, PathConflictError
 from hashdist.checkout.switch import FORMAT, Checkout, NotALinkError, known_prefix
 from hashdist.errors import InvalidError
+from hashdist.fsutil.locks import locked
 from hashdist.objects.spec import read_spec
 from hashdist.stack.file import StackError, parse_stack
 from hashdist.stack.linking import Rule
@@ -268,6 +269,26 @@ def test_readers_see_one_or_the_other(session, write, tmp_path):
     done.touch()
     assert process.communicate()[0] == "[('1\\n', '1\\n'), ('2\\n', '2\\n')]\n"
     assert process.returncode == 0
+
+
+def test_a_switch_waits_for_another(session, hdist, write):
+    """While one checkout is being switched another switch of it changes neither refs nor link; then it does both."""
+    for number in ("1", "2"):
+        commit_file(
+            session, write("stack.toml", package("a", version=f'"{number}"')), message=number, profile=f"p{number}"
+        )
+        hdist("checkout", "--build", f"p{number}")
+    store, checkout = session.store, Checkout(session.store)
+    before = checkout.commit, checkout.prefix
+    words = [sys.executable, "-m", "hashdist.cli", "checkout", "p1"]
+    with locked(store.lock_path("checkout-current"), purpose="switch a checkout"):
+        process = subprocess.Popen(words, env={**os.environ, "HDIST_STORE": store.path}, stderr=subprocess.DEVNULL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        assert (checkout.commit, checkout.prefix) == before
+    assert process.wait(20) == 0
+    assert checkout.commit == find(store, "p1")
+    assert os.path.realpath(checkout.prefix) == known_prefix(store, find(store, "p1"))
 
 
 def test_two_at_once(session, built, write):

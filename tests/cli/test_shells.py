@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from support import package
@@ -287,6 +288,21 @@ def test_compare(profiles):
     error = profiles("compare", "main~1", "main", "--", "sh", "-c", "echo no >&2; exit 9", expect=9).stderr
     assert "'sh' failed with status 9: no" in error
     profiles("compare", "main", "main~1", "--", "nothing", expect=127)
+
+
+def test_an_interrupted_comparison(profiles, tmp_path):
+    """What it was running does not outlive it."""
+    mark = tmp_path / "pid"
+    words = ["compare", "main", "main~1", "--", "sh", "-c", f"echo $$ > {mark}; exec sleep 300"]
+    env = {**os.environ, "HDIST_STORE": str(tmp_path / "store")}
+    process = subprocess.Popen([sys.executable, "-m", "hashdist.cli", *words], env=env, stderr=subprocess.PIPE)
+    while not mark.exists() or not mark.read_text().strip():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(20) == 143
+    process.stderr.close()
+    assert not os.path.exists(f"/proc/{mark.read_text().strip()}")
 
 
 def test_forget(profiles, tmp_path):

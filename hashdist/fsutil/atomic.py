@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterable
+
+from .modes import file_mode, make_directories
 
 _counter = 0
 
@@ -21,14 +24,15 @@ def write_file(
 ) -> None:
     """Make `path` hold exactly `data`, wholly or not at all; an older file is replaced.
 
-    `temporary` is the name it has before; without one it is ``<path>.tmp-…``.
+    `temporary` is the name it has before; without one it is ``<path>.tmp-…``. The `mode` does not depend on the umask;
+    in a directory that is shared with a group the group may do what the owner may.
     """
     temporary = temporary or f"{path}.tmp-{unique_suffix()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with open(fd, "wb") as file:
             file.write(data)
-            os.fchmod(fd, mode)
+            os.fchmod(fd, file_mode(path, mode))
             if durable:
                 file.flush()
                 os.fsync(fd)
@@ -39,6 +43,18 @@ def write_file(
         raise
     if durable:
         sync_directory(os.path.dirname(path))
+
+
+def publish(temporary: str, path: str, *, durable: bool = True) -> None:
+    """Give what lies at `temporary`, and is durable itself, its place by one rename."""
+    os.rename(temporary, path)
+    if durable:
+        sync_directory(os.path.dirname(path))
+
+
+def make_durable_directories(path: str) -> None:
+    """Make a directory, with those above that are missing, so that a power loss takes none of them."""
+    sync_directories(os.path.dirname(made) for made in make_directories(path))
 
 
 def replace_symlink(path: str, target: str, *, durable: bool = True) -> None:
@@ -52,6 +68,12 @@ def replace_symlink(path: str, target: str, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_directory(os.path.dirname(path))
+
+
+def sync_directories(paths: Iterable[str]) -> None:
+    """Make the names in directories durable, each once."""
+    for path in sorted(set(paths)):
+        sync_directory(path)
 
 
 def sync_directory(path: str) -> None:

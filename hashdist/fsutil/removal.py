@@ -17,9 +17,12 @@ def discard(path: str, trash: str) -> None:
     victim = os.path.join(trash, unique_suffix())
     with contextlib.suppress(FileNotFoundError):
         if not os.path.islink(path) and os.path.isdir(path):
-            os.chmod(path, 0o755)
+            with contextlib.suppress(PermissionError):  # another member's, of whose group we are
+                os.chmod(path, 0o755)
         os.rename(path, victim)
-        remove_tree(victim)
+        # what another member of a group left closed to us is theirs to remove
+        with contextlib.suppress(PermissionError):
+            remove_tree(victim)
 
 
 def remove_tree(path: str) -> None:
@@ -118,7 +121,7 @@ def measure_tree(path: str) -> tuple[int, int]:
     while pending:
         try:
             entries = list(os.scandir(pending.pop()))
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             continue
         for entry in entries:
             inodes += 1

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import stat
 from collections.abc import Iterator
 
 from .atomic import sync_directory, unique_suffix
@@ -13,8 +14,8 @@ from .removal import remove_tree
 
 
 @contextlib.contextmanager
-def staged_directory(path: str, *, mode: int = 0o700) -> Iterator[str]:
-    """Give a fresh directory beside `path`; when the block ends well it is renamed to `path`.
+def staged_directory(path: str, *, mode: int = 0o700, durable: bool = True) -> Iterator[str]:
+    """Give a fresh directory beside `path`; when the block ends well it is made durable and renamed to `path`.
 
     If somebody else published `path` meanwhile theirs stays and ours is dropped; when the block raises
     nothing is left.
@@ -23,7 +24,8 @@ def staged_directory(path: str, *, mode: int = 0o700) -> Iterator[str]:
     os.mkdir(staging, mode)
     try:
         yield staging
-        sync_tree(staging)
+        if durable:
+            sync_tree(staging)
         try:
             os.rename(staging, path)
         except OSError as error:
@@ -33,11 +35,12 @@ def staged_directory(path: str, *, mode: int = 0o700) -> Iterator[str]:
     except BaseException:
         remove_tree(staging)
         raise
-    sync_directory(os.path.dirname(path))
+    if durable:
+        sync_directory(os.path.dirname(path))
 
 
-def sync_tree(path: str) -> None:
-    """Make everything below `path` durable: one ``syncfs`` where there is one, else each file."""
+def sync_tree(path: str, *, since: float = 0) -> None:
+    """Make everything below `path` durable: one ``syncfs`` where there is one, else each file changed `since` then."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if _syncfs(fd):
@@ -47,7 +50,8 @@ def sync_tree(path: str) -> None:
     for folder, _, files in os.walk(path):
         for name in files:
             file = os.path.join(folder, name)
-            if not os.path.islink(file):
+            status = os.lstat(file)
+            if stat.S_ISREG(status.st_mode) and status.st_mtime >= since:
                 with open(file, "rb") as opened:
                     os.fsync(opened.fileno())
         sync_directory(folder)

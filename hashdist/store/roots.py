@@ -1,26 +1,33 @@
-"""Roots of running commands: while one works, a file tells since when, and which specs it uses.
+"""Roots of running commands: while one works, a file tells who, since when, and which specs it uses.
 
 gc leaves alone what such a command uses, and whatever was made since the oldest of them began: it may be about
-to be named by a ref.
+to be named by a ref. The file is renewed by work that takes hours; see `hashdist.fsutil.holders` for when its
+command counts as dead.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hashdist.errors import DamagedError
-from hashdist.fsutil.atomic import unique_suffix
-from hashdist.fsutil.boot import boot_id
-from hashdist.fsutil.locks import is_locked, locked
+from hashdist.fsutil import holders
+from hashdist.fsutil.atomic import unique_suffix, write_file
+from hashdist.fsutil.boot import boot_id, host_name
+from hashdist.fsutil.holders import Holder
 from hashdist.objects.ids import SpecId
 
 if TYPE_CHECKING:
     from .store import Store
+
+_TEMPORARY = ".tmp-"
+#: Digits of a boot's id in the name of a root.
+_BOOT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,74 +38,94 @@ class Running:
     """Specs they use or build."""
     since: int | None
     """When the oldest of them began, in seconds since 1970; None when none runs."""
+    holders: tuple[Holder, ...] = ()
+    """The commands themselves."""
 
 
 @contextlib.contextmanager
-def in_use(store: Store, specs: Iterable[SpecId] = ()) -> Iterator[None]:
-    """Keep gc from what `specs` name, and from what is made, while the block runs.
-
-    The file is locked as long as we live.
-    """
-    path = store.inside("roots", unique_suffix())
-    document = {
-        "host": os.uname().nodename,
-        "boot": boot_id(),
-        "pid": os.getpid(),
-        "since": store.now(),
-        "specs": sorted(set(specs)),
-    }
-    with contextlib.ExitStack() as stack:
-        with store.lock(shared=True, purpose="begin"):
-            with open(path, "x", encoding="utf-8") as file:
-                json.dump(document, file)
-            stack.callback(_unlink, path)
-            stack.enter_context(locked(path))
+def in_use(store: Store, specs: Iterable[SpecId] = (), *, purpose: str = "a command") -> Iterator[None]:
+    """Keep gc from what `specs` name, and from what is made, while the block runs; `purpose` names it to people."""
+    path = store.inside("roots", _name())
+    with store.lock(shared=True, purpose="begin"):
+        holder = holders.me(purpose, since=store.now(), lease=holders.WORK)
+        document = {"holder": holder.line(), "specs": sorted(set(specs))}
+        write_file(path, json.dumps(document).encode(), durable=False)
+    holders.remember(path)
+    try:
         yield
+    finally:
+        holders.forget(path)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def running(store: Store, *, drop_stale: bool = False) -> Running:
-    """What running commands keep alive. A file of this host that nobody holds was left by a crash and does not count.
+    """What running commands keep alive; those that died count for nothing, and with `drop_stale` are removed.
 
-    Raises `DamagedError` for a file in use that cannot be read.
+    Raises `DamagedError` for a file that cannot be read.
     """
     specs: set[SpecId] = set()
-    since: int | None = None
+    found: list[Holder] = []
+    now = store.now()
     for name in sorted(os.listdir(store.inside("roots"))):
         path = store.inside("roots", name)
-        held = is_locked(path)
-        document = _read(path, held=held)
-        if document is None:
-            if drop_stale and not held:
-                _unlink(path)
+        read = _read(path, now)
+        if read is None:
             continue
-        if held or document["host"] != os.uname().nodename:
-            specs.update(SpecId(spec) for spec in document["specs"])
-            since = min(document["since"], since) if since is not None else document["since"]
+        holder, used, heard = read
+        if holder is not None and holder.is_alive(now - heard):
+            specs |= used
+            found.append(holder)
         elif drop_stale:
-            _unlink(path)
-    return Running(frozenset(specs), since)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+    return Running(frozenset(specs), min((one.since for one in found), default=None), tuple(found))
 
 
-def _read(path: str, *, held: bool) -> dict[str, Any] | None:
-    """What a root says; None for one that has gone, or is of no use to anybody."""
+def assume_dead(store: Store, host: str) -> list[str]:
+    """Drop what commands on a machine keep alive; return what they were for."""
+    gone = []
+    for name in sorted(os.listdir(store.inside("roots"))):
+        path = store.inside("roots", name)
+        read = _read(path, store.now())
+        if read is not None and read[0] is not None and read[0].host == host:
+            gone.append(str(read[0]))
+            os.unlink(path)
+    return gone
+
+
+def _name() -> str:
+    """A name that tells whose the file is, even if a power loss left it empty."""
+    return f"{boot_id()[:_BOOT]}-{unique_suffix()}"
+
+
+def _is_torn(path: str, age: float) -> bool:
+    """Whether a file that cannot be read was left so by a start of this machine that is over, or is old."""
+    boot, _, rest = os.path.basename(path).partition("-")
+    ours = rest.startswith(f"{host_name()}-") and boot != boot_id()[:_BOOT] and len(boot) == _BOOT
+    return ours or age > holders.WORK
+
+
+def _read(path: str, now: float) -> tuple[Holder | None, set[SpecId], float] | None:
+    """Who a root is of, what it uses, and when it was last heard of; None for one that has gone meanwhile.
+
+    Without a holder it is what a crash left of one.
+    """
+    if _TEMPORARY in os.path.basename(path):
+        return None, set(), 0
+    heard = math.inf
     try:
-        with open(path, encoding="utf-8") as file:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(fd, encoding="utf-8") as file:
+            heard = os.fstat(fd).st_mtime
             document: dict[str, Any] = json.load(file)
-        if (
-            isinstance(document["host"], str)
-            and isinstance(document["specs"], list)
-            and isinstance(document["since"], int)
-        ):
-            return document
+        return Holder.parse(document["holder"]), {SpecId(spec) for spec in document["specs"]}, heard
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    if held:
-        raise DamagedError(f"root '{path}' cannot be read", hint="wait for the command that made it to end")
-    return None
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if _is_torn(path, now - heard):
+            return None, set(), heard
+        raise DamagedError(
+            f"root '{path}' cannot be read: {error}; nothing was deleted",
+            hint="wait for the command that made it to end, then remove it",
+        ) from error

@@ -1,15 +1,11 @@
 """Files that appear whole, locks that end with their holder, removal that follows no link."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from hashdist import process
-from hashdist.errors import BusyError
 from hashdist.fsutil.atomic import replace_symlink, write_file
-from hashdist.fsutil.locks import is_locked, locked
 from hashdist.fsutil.removal import measure_tree, remove_tree
 from hashdist.fsutil.staging import staged_directory
 
@@ -87,29 +83,6 @@ def test_measure_tree(tmp_path):
     assert inodes == 4
     assert size >= 100
     assert measure_tree(str(tmp_path / "nothing")) == (0, 0)
-
-
-HOLD = "import sys; from hashdist.fsutil.locks import locked\nwith locked(sys.argv[1], purpose='a test'): print('held', flush=True); sys.stdin.read()"
-
-
-def test_locks(tmp_path):
-    """A lock keeps other processes out, names its holder, and ends with the holder, however that ends."""
-    path = str(tmp_path / "lock")
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    holder.stdout.readline()
-    said = []
-    with pytest.raises(BusyError, match=f"a test .*pid {holder.pid}"), locked(path, timeout=0.5, waiting=said.append):
-        pass
-    assert is_locked(path)
-    assert len(said) == 1
-    holder.kill()
-    holder.wait()
-    holder.stdin.close()
-    holder.stdout.close()
-    assert not is_locked(path)
-    with locked(path, shared=True), locked(path, shared=True):
-        pass
-    assert not is_locked(str(tmp_path / "nothing"))
 
 
 def test_process(tmp_path):

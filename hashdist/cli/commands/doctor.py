@@ -13,6 +13,7 @@ import click
 from hashdist import process
 from hashdist.build.runpath import patchelf
 from hashdist.cli.app import App, command as make
+from hashdist.fsutil.mounts import mount_of
 from hashdist.hostscan.host_class import host_class
 from hashdist.version import __version__
 from hashdist.workflow.health import look
@@ -31,13 +32,15 @@ def doctor(app: App, prefix: str | None) -> int:
     """
     if prefix is not None:
         return _prefix(app, prefix)
+    mount = mount_of(app.path)
     facts = {
         "hdist": __version__,
         "python": f"{platform.python_version()} at {sys.executable}",
         "host": host_class(),
         "kernel": platform.release(),
         "store": app.path if os.path.exists(os.path.join(app.path, "format")) else f"{app.path} (not made yet)",
-        "file system": _file_system(app.path),
+        "file system": f"{mount.kind} at {mount.place}",
+        "locks": mount.locks,
     }
     programs = {name: shutil.which(name, path=app.env.get("PATH")) for name in _PROGRAMS}
     programs["patchelf"] = shutil.which(patchelf(app.env), path=app.env.get("PATH"))
@@ -49,6 +52,9 @@ def doctor(app: App, prefix: str | None) -> int:
         for name in ("git", "patchelf")
         if not programs[name]
     ]
+
+    if mount.is_weak:
+        facts["note"] = "when a machine dies, let go what it held: hdist gc --assume-dead HOST"
 
     def lines() -> Iterator[str]:
         yield from (f"{name:<12} {value}" for name, value in facts.items())
@@ -80,18 +86,6 @@ def _prefix(app: App, name: str) -> int:
     }
     app.emit(document, lines)
     return 1 if health.problems else 0
-
-
-def _file_system(path: str) -> str:
-    """The type of the file system that a path lies on, or would."""
-    best = ("", "unknown")
-    path = os.path.realpath(path)
-    with open("/proc/mounts", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            _, place, kind = line.split(" ")[:3]
-            if (path + "/").startswith(place.rstrip("/") + "/") and len(place) >= len(best[0]):
-                best = (place, kind)
-    return f"{best[1]} at {best[0]}"
 
 
 command = doctor

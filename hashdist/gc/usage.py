@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from hashdist.objects import manifest
 from hashdist.objects.ids import SpecId
-from hashdist.objects.tree import Mode
 from hashdist.refs import names
 from hashdist.refs.edges import EdgeReader
 
@@ -31,6 +30,10 @@ class ProfileUsage:
     """Bytes of those that no other profile's tip has."""
     own_inodes: int
     """Inodes of those."""
+    shared_size: int
+    """Bytes of the others."""
+    shared_inodes: int
+    """Inodes of those."""
 
 
 def usage(store: Store) -> list[ProfileUsage]:
@@ -49,13 +52,13 @@ def usage(store: Store) -> list[ProfileUsage]:
         others = set().union(*(some for name, some in specs.items() if name != profile))
         sizes = [measured[spec] for spec in own]
         unique = [measured[spec] for spec in own - others]
-        found.append(ProfileUsage(profile, len(own), *_total(sizes), *_total(unique)))
+        rest = [measured[spec] for spec in own & others]
+        found.append(ProfileUsage(profile, len(own), *_total(sizes), *_total(unique), *_total(rest)))
     return found
 
 
 def _measure(data: bytes) -> tuple[int, int]:
-    entries = [entry for entry in manifest.decode(data) if not entry.path.startswith(b"/")]
-    return sum(entry.size or 0 for entry in entries if entry.mode is not Mode.SYMLINK), len(entries) + 1
+    return manifest.measure(manifest.decode(data))
 
 
 def _total(sizes: list[tuple[int, int]]) -> tuple[int, int]:

@@ -52,7 +52,18 @@ class Layout:
         lengths = [int(length or 40) for field, length in _FIELD.findall(self.pattern) if field == "hash"]
         return artifact.spec[: max(lengths)]
 
+    def hash_in(self, path: str) -> str | None:
+        """The longest run of hash digits in the relative path of an artifact; None if none has such a path."""
+        match = re.fullmatch(_FIELD.sub(_field_pattern, re.sub(r"([.+])", r"\\\1", self.pattern)), path)
+        return max(match.groups(), key=len) if match else None
+
     @property
     def depth(self) -> int:
         """How many directories deep artifacts lie."""
         return self.pattern.count("/") + 1
+
+
+def _field_pattern(match: re.Match[str]) -> str:
+    if match[1] == "hash":
+        return f"([0-9a-f]{{{int(match[2] or 40)}}})"
+    return "[A-Za-z0-9._+-]+"

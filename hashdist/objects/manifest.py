@@ -77,6 +77,12 @@ def decode(data: bytes) -> tuple[ManifestEntry, ...]:
     return tuple(ManifestEntry.parse(line) for line in text.split("\n") if line)
 
 
+def measure(entries: Iterable[ManifestEntry]) -> tuple[int, int]:
+    """The bytes and the inodes that an artifact with this manifest takes, its own directory included."""
+    own = [entry for entry in entries if not entry.path.startswith(b"/")]
+    return sum(entry.size or 0 for entry in own if entry.mode is not Mode.SYMLINK), len(own) + 1
+
+
 def scan(path: str) -> Iterator[ManifestEntry]:
     """Read everything below the directory `path`, links not followed; raises `InvalidError` for odd files."""
     root = os.fsencode(path)

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from isal import isal_zlib
 
 from hashdist.errors import HashdistError
-from hashdist.fsutil.atomic import sync_directory, unique_suffix
+from hashdist.fsutil.atomic import publish, unique_suffix
+from hashdist.fsutil.modes import make_directories
 
 from .ids import RawId
 from .snapshot import Known
@@ -68,6 +69,12 @@ def pack_objects(kind: bytes, contents: Iterable[bytes], known: Known) -> Packed
     return PackedBatch(objects, b"".join(parts))
 
 
+def pack_object(kind: str, id: RawId, data: bytes) -> PackedBatch:
+    """One object whose id is known."""
+    packed = _header(kind.encode(), len(data)) + _compress(data)
+    return PackedBatch([(id, len(packed), zlib.crc32(packed))], packed)
+
+
 def hash_stream(stream: BinaryIO, size: int) -> RawId:
     """The id of a blob of `size` bytes, without storing it; raises `FileChangedError`."""
     digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
@@ -107,7 +114,7 @@ class PackWriter:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        os.makedirs(folder, exist_ok=True)
+        make_directories(folder)
         # git's own prune knows tmp_* and removes what a crash left
         self._path = os.path.join(folder, f"tmp_pack_{unique_suffix()}")
         # lives as long as the writer
@@ -169,11 +176,14 @@ class PackWriter:
             self._offset += written
         return id
 
-    def publish(self) -> None:
-        """Finish the pack and its index, make them durable and give them their names."""
+    def publish(self) -> str | None:
+        """Finish the pack and its index, make them durable and give them their names.
+
+        Returns the path of the index; None where there is nothing in it.
+        """
         if not self._entries:
             self.abandon()
-            return
+            return None
         trailer = self._finish_pack()
         index = f"{self._path}.idx"
         with open(index, "xb") as file:
@@ -183,9 +193,9 @@ class PackWriter:
         stem = os.path.join(self._folder, f"pack-{trailer.hex()}")
         for path in (self._path, index):
             os.chmod(path, 0o444)
-        os.rename(self._path, f"{stem}.pack")
-        os.rename(index, f"{stem}.idx")
-        sync_directory(self._folder)
+        publish(self._path, f"{stem}.pack", durable=False)
+        publish(index, f"{stem}.idx")
+        return f"{stem}.idx"
 
     def _finish_pack(self) -> bytes:
         """Put the count into the header and the checksum at the end; return the checksum."""

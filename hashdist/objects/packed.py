@@ -111,6 +111,36 @@ class _Pack:
         return large
 
 
+class Pack:
+    """One pack, for whoever looks at all that is in it."""
+
+    def __init__(self, index: str) -> None:
+        """Open the pack with this index; raises `OSError` or `ValueError` if they are not whole."""
+        try:
+            self._pack = _Pack(index)
+        except (IndexError, struct.error) as error:
+            raise ValueError(f"a damaged index: {error}") from error
+
+    def entries(self) -> list[tuple[int, ObjectId]]:
+        """Where each object begins, and its id; in the order of the pack."""
+        index, count = self._pack.index, self._pack._count  # noqa: SLF001 - the two are one
+        names = (index[_NAMES + _ID * number : _NAMES + _ID * (number + 1)] for number in range(count))
+        return sorted((self._pack.offset(number), ObjectId.of(RawId(name))) for number, name in enumerate(names))
+
+    def checksums(self) -> dict[int, int]:
+        """The CRC-32 of each object's bytes in the pack, by where it begins."""
+        index, count = self._pack.index, self._pack._count  # noqa: SLF001 - the two are one
+        found = struct.unpack_from(f">{count}I", index, _NAMES + _ID * count)
+        return {self._pack.offset(number): checksum for number, checksum in enumerate(found)}
+
+    def whole(self, offset: int, id: ObjectId) -> Whole | None:
+        """The object that begins somewhere; None for a delta. Raises `ValueError` where none begins."""
+        try:
+            return _whole(id, self._pack.pack, offset)
+        except (IndexError, struct.error) as error:
+            raise ValueError("no object begins there") from error
+
+
 class PackedReader:
     """The newest packs in the directory `folder`, as they were at first; older ones are left to the database."""
 

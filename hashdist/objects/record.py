@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hashdist.errors import DamagedError
 
-from . import canonical, tree
+from . import canonical, manifest, tree
 from .database import Commit, Identity, ObjectDatabase
 from .ids import CommitId, SpecId, TreeId
 from .spec import Spec, read_spec
 
 FORMAT = 1
+_SIZE = re.compile(r"^Size: (\d+) bytes, (\d+) entries$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,9 @@ class ArtifactRecord:
     """Where it was built."""
     jail: Mapping[str, Any] | None = None
     """What the jail saw, as `hashdist.preload.report` writes it; None: there was none."""
+
+    elsewhere: Mapping[SpecId, str] = field(default_factory=dict)
+    """Where what it refers to lay, as far as that was upstream: these paths stand in its files."""
 
     @property
     def pure(self) -> bool:
@@ -61,6 +66,7 @@ def write_record(
         "seconds": record.seconds,
         "host": record.host,
         **({"jail": dict(record.jail)} if record.jail is not None else {}),
+        **({"elsewhere": dict(record.elsewhere)} if record.elsewhere else {}),
     }
     entries = {
         "spec": tree.Entry(b"x", tree.Mode.DIRECTORY, record.spec.write(database)),
@@ -70,8 +76,10 @@ def write_record(
     }
     for name, id in inputs.items():
         entries[f"inputs/{name}"] = tree.Entry(b"x", tree.Mode.DIRECTORY, id)
+    size, entries_of_it = manifest.measure(manifest.decode(record.manifest))
     message = (
-        f"{record.spec.name} {record.spec.version}\n\nHost: {record.host}\nSeconds: {record.seconds}\n{_jail(record)}"
+        f"{record.spec.name} {record.spec.version}\n\nHost: {record.host}\nSeconds: {record.seconds}\n"
+        f"Size: {size} bytes, {entries_of_it} entries\n{_jail(record)}"
     )
     return database.add_commit(
         database.add_nested(entries), parents=parents, identity=identity, time=time, message=message
@@ -84,6 +92,12 @@ def _jail(record: ArtifactRecord) -> str:
         return "Jail: off\n"
     used = sum(not access["hidden"] for access in record.jail["accesses"])
     return f"Jail: {record.jail['mode']}, {'pure' if record.pure else f'{used} undeclared'}\n"
+
+
+def recorded_size(commit: Commit) -> tuple[int, int] | None:
+    """The bytes and the inodes of an artifact, as the commit of its record tells; None where it does not."""
+    match = _SIZE.search(commit.message)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def read_record(database: ObjectDatabase, commit: CommitId) -> tuple[ArtifactRecord, Commit]:
@@ -101,6 +115,7 @@ def read_record(database: ObjectDatabase, commit: CommitId) -> tuple[ArtifactRec
             seconds=document["seconds"],
             host=document["host"],
             jail=document.get("jail"),
+            elsewhere={SpecId(id): path for id, path in document.get("elsewhere", {}).items()},
         ), found
     except (KeyError, TypeError) as error:
         raise DamagedError(f"artifact record {commit} is incomplete: {error}") from error

@@ -14,7 +14,7 @@ import pickle
 import signal
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
@@ -169,6 +169,16 @@ class Workers(Generic[Batch, Result]):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self._workers.append(_Worker(pid, ours, shared))
+
+
+def spread(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> Iterator[Result]:
+    """Work through batches here and on other cores; results come in whatever order they are done."""
+    with Workers(work) as workers:
+        for batch in batches:
+            yield from workers.results()
+            if not workers.give(batch):
+                yield work(batch)
+        yield from workers.results(all=True)
 
 
 def _spare_cores() -> int:

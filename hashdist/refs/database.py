@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time as time_module
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from hashdist.errors import ConflictError, DamagedError, NotFoundError
 from hashdist.fsutil import atomic
+from hashdist.fsutil.clock import file_system_time
 from hashdist.fsutil.locks import locked
+from hashdist.fsutil.modes import file_mode, make_directories
 from hashdist.objects.ids import CommitId
 
 from . import names
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 ZERO = "0" * 40
 _SYMBOLIC = "ref: "
 _LONGEST_LINE = 1 << 16
+#: Seconds that a git takes at most to write a ref once it has the lock for it.
+_GIT_IS_QUICK = 5
+#: Seconds between two looks at whether it is done.
+_POLL = 0.05
 
 
 class RefMovedError(ConflictError):
@@ -40,8 +46,10 @@ class RefDamagedError(DamagedError):
 class RefDatabase:
     """The refs of the bare repository at `path`.
 
-    `before_move` runs before a ref moves, to make durable what it will point to. `identity` is
-    ``Name <address>`` for the reflog; `clock` gives seconds since 1970.
+    `before_move` runs before a ref moves, to make durable what it will point to; `bring` before that, to have it
+    here if it is only upstream. `identity` is
+    ``Name <address>`` for the reflog; `clock` gives seconds since 1970. With `stamping` it is not the file system's,
+    whose times are set by it then.
     """
 
     def __init__(
@@ -50,17 +58,21 @@ class RefDatabase:
         *,
         lock: str,
         identity: str,
-        clock: Callable[[], float] = time_module.time,
+        clock: Callable[[], float],
+        stamping: bool = False,
         durable: bool = True,
         before_move: Callable[[], None] = lambda: None,
+        bring: Callable[[CommitId], None] = lambda _: None,
         waiting: Callable[[str], None] | None = None,
     ) -> None:
         self.path = path
         self._lock = lock
         self._identity = identity
         self._clock = clock
+        self._stamping = stamping
         self._durable = durable
         self._before_move = before_move
+        self._bring = bring
         self._waiting = waiting
         self._packed_key: tuple[int, int, int] | None = None
         self._packed_refs: dict[str, CommitId] = {}
@@ -106,19 +118,33 @@ class RefDatabase:
         """
         found = {name: id for name, id in self._packed().items() if name.startswith(prefix)}
         for name in self._loose_names(prefix):
-            id = self.get(name)
+            value = self._loose(name)
+            id = self._id(name, value) if value is not None and not value.startswith(_SYMBOLIC) else self.get(name)
             if id is None and not os.path.lexists(os.path.join(self.path, name)):
                 continue  # deleted since it was listed
+            if id is None and not name.startswith(names.ROOTS):
+                continue  # as refs/remotes/origin/HEAD after a prune; it keeps nothing
             if id is None:
                 raise RefDamagedError(f"ref '{name}' names a ref that is not there")
             found[name] = id
         return dict(sorted(found.items()))
+
+    def names(self) -> list[str]:
+        """The names of all refs, HEAD among them, whether they can be read or not; sorted."""
+        return sorted({"HEAD", *self._packed(), *self._loose_names("refs/")})
 
     def reflog(self, name: str) -> tuple[ReflogEntry, ...]:
         """What a ref was, newest first."""
         from .reflog import parse_reflog  # noqa: PLC0415 - dataclasses would slow every switch of checkouts
 
         return parse_reflog(self._log_path(name))
+
+    def last_moved(self, name: str) -> float | None:
+        """When a ref last moved, by the file system's clock, in seconds since 1970; None if nothing tells."""
+        for path in (self._log_path(name), os.path.join(self.path, name), os.path.join(self.path, "packed-refs")):
+            with contextlib.suppress(OSError):
+                return os.stat(path).st_mtime
+        return None
 
     def reflog_names(self) -> list[str]:
         """The names of all refs that have a reflog."""
@@ -130,7 +156,9 @@ class RefDatabase:
     @contextlib.contextmanager
     def still(self, purpose: str) -> Iterator[None]:
         """Keep all refs from moving while another program (git) works on them."""
-        with locked(self._lock, purpose=purpose, waiting=self._waiting):
+        with locked(self._lock, purpose=purpose, waiting=self._waiting) as hold:
+            if hold.after_crash:
+                self._remove_lock_files()
             yield
 
     @contextlib.contextmanager
@@ -140,7 +168,9 @@ class RefDatabase:
         `reason` goes into the reflogs. Raises `RefMovedError` or `ConflictError`, and then nothing moved.
         """
         self._before_move()
-        with locked(self._lock, purpose=reason, waiting=self._waiting):
+        with locked(self._lock, purpose=reason, waiting=self._waiting) as hold:
+            if hold.after_crash:
+                self._remove_lock_files()
             transaction = Transaction(self, reason)
             yield transaction
             transaction._apply()  # noqa: SLF001 - the two are one
@@ -152,8 +182,12 @@ class RefDatabase:
 
     def _loose(self, name: str) -> str | None:
         try:
-            with open(os.path.join(self.path, name), encoding="utf-8") as file:
-                value = file.read(1024)
+            # not open(): there may be very many of them
+            fd = os.open(f"{self.path}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                value = os.read(fd, 1024).decode()
+            finally:
+                os.close(fd)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -163,17 +197,19 @@ class RefDatabase:
         return value[:-1]
 
     def _loose_names(self, prefix: str) -> Iterator[str]:
-        pending = [os.path.join(self.path, prefix.rstrip("/"))]
+        pending = [prefix.rstrip("/")]
         while pending:
+            folder = pending.pop()
             try:
-                entries = list(os.scandir(pending.pop()))
+                entries = list(os.scandir(f"{self.path}/{folder}"))
             except (FileNotFoundError, NotADirectoryError):
                 continue
             for entry in entries:
+                name = f"{folder}/{entry.name}"
                 if entry.is_dir():
-                    pending.append(entry.path)
+                    pending.append(name)
                 elif not entry.name.endswith(".lock"):
-                    yield os.path.relpath(entry.path, self.path)
+                    yield name
 
     def _packed(self) -> dict[str, CommitId]:
         """The refs in ``packed-refs``, which is replaced as a whole: the same inode and time, the same content."""
@@ -206,26 +242,65 @@ class RefDatabase:
     def _log_path(self, name: str) -> str:
         return os.path.join(self.path, "logs", name)
 
+    def _remove_lock_files(self) -> None:
+        """Remove what a crash of ours left of git's own locks: we hold the lock under which all of ours are made."""
+        for folder in (self.path, *_folders(os.path.join(self.path, "refs"))):
+            for name in os.listdir(folder):
+                if name.endswith(".lock"):
+                    with contextlib.suppress(OSError):
+                        os.unlink(os.path.join(folder, name))
+
+    def _await_git(self, lock: str) -> None:
+        """Wait until a plain git, which does not know our lock, is done with a file; one that is old is dead."""
+        while True:
+            try:
+                age = file_system_time(self._lock) - os.lstat(lock).st_mtime
+            except FileNotFoundError:
+                return
+            if age > _GIT_IS_QUICK:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(lock)
+                return
+            time.sleep(_POLL)
+
+    def _replace(self, path: str, data: bytes) -> None:
+        """Write a file as git does: through ``<file>.lock``, which git's own writers respect."""
+        while True:
+            self._await_git(f"{path}.lock")
+            try:
+                atomic.write_file(path, data, durable=self._durable, temporary=f"{path}.lock")
+            except FileExistsError:
+                continue
+            return
+
     def _write(self, name: str, value: str) -> None:
-        """Write a loose ref as git does: through ``<name>.lock``, which git's own writers respect."""
         path = os.path.join(self.path, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self._make_room(path)
+        self._replace(path, f"{value}\n".encode())
+
+    def _make_room(self, path: str) -> None:
+        """Have a directory for a file, and no empty one in its place."""
+        if self._durable:
+            atomic.make_durable_directories(os.path.dirname(path))
+        else:
+            make_directories(os.path.dirname(path))
         if os.path.isdir(path):
             _remove_empty_directories(path)
-        # we hold the lock that every writer of ours takes: a lock file here was left by a crash
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{path}.lock")
-        # no ref can end so, so a reader knows it for what it is
-        atomic.write_file(path, f"{value}\n".encode(), durable=self._durable, temporary=f"{path}.lock")
 
     def _remove(self, gone: set[str]) -> None:
         """Remove refs, the packed ones first and all at once: a loose file that goes must uncover nothing."""
+        if not gone:
+            return
         if gone & self._packed().keys():
             self._rewrite_packed(gone)
+        folders = set()
         for name in gone:
             for path in (os.path.join(self.path, name), self._log_path(name)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
+                    folders.add(os.path.dirname(path))
+        if self._durable:
+            atomic.sync_directories(folders)
 
     def _rewrite_packed(self, dropped: set[str]) -> None:
         path = os.path.join(self.path, "packed-refs")
@@ -238,22 +313,86 @@ class RefDatabase:
                 dropping = line.partition(b" ")[2] in names_gone
             if line[:1] == b"#" or not dropping:
                 kept.append(line + b"\n")
-        atomic.write_file(path, b"".join(kept), durable=self._durable)
+        self._replace(path, b"".join(kept))
+
+    def pack(self) -> None:
+        """Put all loose refs into ``packed-refs``, durable before a loose one goes (git's own does not sync it).
+
+        Hold `still` meanwhile.
+        """
+        path = os.path.join(self.path, "packed-refs")
+        loose = {name: value for name in self._loose_names("refs/") if (value := self._loose(name)) is not None}
+        plain = {name: self._id(name, value) for name, value in loose.items() if not value.startswith(_SYMBOLIC)}
+        if not plain:
+            return
+        refs = {**self._packed(), **plain}
+        lines = [f"{refs[name]} {name}\n" for name in sorted(refs, key=_as_bytes)]
+        text = "# pack-refs with: sorted \n" + "".join(lines)
+        self._replace(path, text.encode(errors="surrogateescape"))
+        for name, id in plain.items():
+            self._drop_loose(name, id)
+
+    def _drop_loose(self, name: str, id: CommitId) -> None:
+        """Remove a loose ref that is packed now, unless a plain git moves it, or has just moved it."""
+        path = os.path.join(self.path, name)
+        try:
+            fd = os.open(f"{path}.lock", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            return
+        os.close(fd)
+        try:
+            if self._loose(name) == id:
+                os.unlink(path)
+        finally:
+            os.unlink(f"{path}.lock")
+
+    def _carry_log(self, source: str, target: str) -> None:
+        """Put the moves of one ref before those of another; the other's age stays what it is."""
+        path = self._log_path(target)
+        try:
+            with open(self._log_path(source), "rb") as file:
+                before = file.read()
+            with open(path, "rb") as file:
+                after = file.read()
+            status = os.stat(path)
+        except FileNotFoundError:
+            return
+        atomic.write_file(path, before[: before.rfind(b"\n") + 1] + after, durable=self._durable)
+        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
     def _append_log(self, name: str, old: str, new: str, reason: str) -> None:
         path = self._log_path(name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if os.path.isdir(path):
-            _remove_empty_directories(path)
+        self._make_room(path)
         words = " ".join(reason.split())
-        line = f"{old} {new} {self._identity} {int(self._clock())} +0000\t{words}\n"
+        now = int(self._clock())
+        line = f"{old} {new} {self._identity} {now} +0000\t{words}\n"
+        is_new = not os.path.exists(path)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         with open(fd, "r+b") as file:
+            if is_new:
+                os.fchmod(fd, file_mode(path, 0o644))
             _cut_unfinished_line(file)
             file.write(line.encode(errors="replace"))
             file.flush()
+            if self._stamping:
+                os.utime(fd, (now, now))
             if self._durable:
                 os.fsync(fd)
+        if self._durable and is_new:
+            atomic.sync_directory(os.path.dirname(path))
+
+    def trim_reflog(self, name: str, keep: Callable[[ReflogEntry], bool]) -> None:
+        """Leave only those moves in a reflog that `keep` says; hold `still` meanwhile. Its age stays what it is."""
+        path = self._log_path(name)
+        with contextlib.suppress(FileNotFoundError):
+            with open(path, "rb") as file:
+                lines = [line + b"\n" for line in file.read().split(b"\n")[:-1]]
+            status = os.stat(path)
+            entries = reversed(self.reflog(name))
+            kept = [line for line, entry in zip(lines, entries, strict=False) if keep(entry)]
+            if len(kept) < len(lines):
+                self._replace(path, b"".join(kept))
+                os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
 class Transaction:
@@ -263,6 +402,7 @@ class Transaction:
         self._database = database
         self._reason = reason
         self._moves: list[tuple[str, str, str | None]] = []
+        self._carried: list[tuple[str, str]] = []
 
     def update(self, name: str, new: CommitId, *, old: CommitId | None) -> None:
         """Move `name` from `old` (None: not there) to `new`; raises `RefMovedError`."""
@@ -295,6 +435,14 @@ class Transaction:
             raise RefMovedError(f"'{names.short_name(name)}' has moved", hint="look at it and try again")
         self._moves.append((name, ZERO, old))
 
+    def mend(self, name: str, new: str) -> None:
+        """Have a ref that cannot be read hold a commit, or ``ref: `` and another's name."""
+        self._moves.append((name, new, None))
+
+    def carry_log(self, source: str, target: str) -> None:
+        """Give the reflog of a ref that goes to one that is made, before its own lines."""
+        self._carried.append((source, target))
+
     def _check_room(self, name: str) -> None:
         parts = name.split("/")
         parents = ["/".join(parts[:count]) for count in range(2, len(parts))]
@@ -307,12 +455,18 @@ class Transaction:
 
     def _apply(self) -> None:
         database = self._database
+        for _, new, _ in self._moves:
+            if new != ZERO and not new.startswith(_SYMBOLIC):
+                database._bring(CommitId(new))  # noqa: SLF001 - the two are one
         for name, new, old in self._moves:
             if new == ZERO:
                 continue
-            database._write(name, new)  # noqa: SLF001 - the two are one
-            target = database.get(name) or ZERO if new.startswith(_SYMBOLIC) else new
-            database._append_log(name, old or ZERO, target, self._reason)  # noqa: SLF001
+            target = database.get(new[len(_SYMBOLIC) :]) or ZERO if new.startswith(_SYMBOLIC) else new
+            # first, as git does: a ref that moved must not lack the line that says so
+            database._append_log(name, old or ZERO, target, self._reason)  # noqa: SLF001 - the two are one
+            database._write(name, new)  # noqa: SLF001
+        for source, carrier in self._carried:
+            database._carry_log(source, carrier)  # noqa: SLF001
         # last, so that what remembers them is there first
         database._remove({name for name, new, _ in self._moves if new == ZERO})  # noqa: SLF001
 
@@ -327,6 +481,15 @@ def _cut_unfinished_line(file: BinaryIO) -> None:
             end -= len(tail) - (tail.rfind(b"\n") + 1)
             file.truncate(end)
         file.seek(end)
+
+
+def _as_bytes(name: str) -> bytes:
+    return name.encode(errors="surrogateescape")
+
+
+def _folders(path: str) -> Iterator[str]:
+    for folder, _, _ in os.walk(path):
+        yield folder
 
 
 def _remove_empty_directories(path: str) -> None:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from hashdist.errors import NotFoundError
 from hashdist.objects.database import ObjectDatabase
-from hashdist.objects.ids import CommitId, SpecId
+from hashdist.objects.ids import CommitId, SourceId, SpecId
 from hashdist.objects.spec import Spec, read_spec
-from hashdist.objects.tree import Mode
+from hashdist.objects.tree import InvalidTreeError, Mode
+
+#: Tags of tags of tags; more is somebody's joke.
+_TAGS = 5
 
 
 class NotAProfileError(NotFoundError):
     """A commit that was read and is no commit of a profile."""
+
+
+class Named(NamedTuple):
+    """What a commit names, besides its parents."""
+
+    specs: Mapping[str, SpecId]
+    """Specs, by package or host entry."""
+    source: SourceId | None = None
+    """The source that it holds."""
+    is_profile: bool = False
+    """Whether it is a commit of a profile or a host scan, whose parents are its history."""
 
 
 class EdgeReader:
@@ -28,6 +43,32 @@ class EdgeReader:
         if id not in self._specs:
             self._specs[id] = read_spec(self._objects, id)
         return self._specs[id]
+
+    def peeled(self, id: CommitId) -> CommitId:
+        """The commit that a ref's value stands for: itself, or what a tag of git's own is of."""
+        for _ in range(_TAGS):
+            target = self._objects.tagged(id)
+            if target is None:
+                break
+            id = CommitId(target)
+        return id
+
+    def named(self, commit: CommitId) -> Named:
+        """What any commit names: one of a profile, of a host scan, of a record, of a source, or somebody's own."""
+        try:
+            return Named(self.specs(commit), is_profile=True)
+        except NotAProfileError:
+            pass
+        except InvalidTreeError:
+            return Named({}, is_profile=True)  # somebody's own, with what no tree of ours has
+        read = self._objects.commit(commit)
+        if read.message == f"source {read.tree}\n":
+            return Named({}, SourceId(read.tree))
+        entries = {entry.name: entry for entry in self._objects.tree(read.tree)}
+        if b"record.json" in entries and b"spec" in entries:
+            id = SpecId(entries[b"spec"].id)
+            return Named({self.spec(id).name: id, **self.spec(id).inputs})
+        return Named({}, is_profile=True)
 
     def specs(self, commit: CommitId) -> Mapping[str, SpecId]:
         """The specs that a commit of a profile names, by package, or the one of a host scan.

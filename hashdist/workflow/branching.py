@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hashdist.checkout.switch import registered
 from hashdist.errors import ConflictError, NotFoundError
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
+from hashdist.refs.database import Transaction
+from hashdist.store.checkouts import registered
 from hashdist.store.store import Store
 
 from .history import walk
@@ -74,7 +75,18 @@ def _reached_elsewhere(store: Store, ref: str, commit: CommitId) -> bool:
     )
 
 
+def remember(store: Store, transaction: Transaction, ref: str, commit: CommitId) -> None:
+    """Delete a ref, and remember for the grace period what it was and where it had been."""
+    place, count = f"{names.UNDO}{store.now()}", 0
+    while store.refs.all(f"{place}/"):  # something else was deleted in the same second
+        count += 1
+        place = f"{names.UNDO}{store.now()}-{count}"
+    memory = f"{place}/{ref.removeprefix('refs/')}"
+    transaction.update(memory, commit, old=None)
+    transaction.carry_log(ref, memory)
+    transaction.delete(ref, old=commit)
+
+
 def _delete(store: Store, ref: str, commit: CommitId) -> None:
     with store.refs.transaction(f"delete {names.short_name(ref)}") as transaction:
-        transaction.set(f"{names.UNDO}{store.now()}/{ref.removeprefix('refs/')}", commit)
-        transaction.delete(ref, old=commit)
+        remember(store, transaction, ref, commit)

@@ -10,6 +10,7 @@ from hashdist.checkout.switch import Checkout
 from hashdist.errors import DamagedError
 from hashdist.gc import plan as gc_plan, sweeping
 from hashdist.gc.marking import members
+from hashdist.gc.policy import Policy
 from hashdist.objects.spec import read_spec
 from hashdist.refs import names
 from hashdist.stack.editing import set_key
@@ -50,7 +51,7 @@ def test_a_missing_object_stops_it(session, built, write, what):
     fresh = type(store).open(store.path, identity=store.identity, clock=store.clock, search_path=store.search_path)
     before = store.refs.all()
     with pytest.raises(DamagedError, match="nothing was deleted"):
-        sweeping.collect(fresh, grace=0)
+        sweeping.collect(fresh, Policy(grace=0))
     assert store.refs.all() == before
     assert os.listdir(store.inside("artifacts/dead/1"))
 
@@ -60,7 +61,7 @@ def test_a_profile_by_any_name_is_seen(session, write):
     for number, name in enumerate(("keep.tmp-9", "x.lockx", "é", "a/b/c")):
         path = write(f"{number}.toml", package(f"p{number}"))
         building.build_commit(session, commit_file(session, path, message="m", profile=name).commit)
-    sweeping.collect(session.store, grace=0)
+    sweeping.collect(session.store, Policy(grace=0))
     assert {f"p{number}" for number in range(4)} <= set(os.listdir(session.store.inside("artifacts")))
     assert len(session.store.refs.all(names.HEADS)) == 4
 
@@ -80,7 +81,7 @@ def test_a_link_alone_keeps_what_it_shows(session, built, write):
         )
         transaction.set("refs/heads/main", orphan)
         transaction.set(names.at_ref("current"), orphan)
-    sweeping.collect(store, grace=0)
+    sweeping.collect(store, Policy(grace=0))
     assert all(os.path.isdir(store.artifacts.path(read_spec(store.objects, spec).artifact)) for spec in members(built))
     with open(f"{store.inside('current')}/share/a") as file:
         assert file.read() == "a\n"
@@ -94,10 +95,10 @@ def test_young_artifacts_keep_their_inputs(session, write, clock):
     for text in (one, two):
         building.build_lock(session, resolve_file(session, write("x.toml", text), text, before=None).lock, text=text)
         clock.now += 100
-    sweeping.collect(session.store, grace=150)
+    sweeping.collect(session.store, Policy(grace=150))
     assert {"base", "lib", "use"} <= set(os.listdir(session.store.inside("artifacts")))
     clock.now += 100
-    sweeping.collect(session.store, grace=150)
+    sweeping.collect(session.store, Policy(grace=150))
     assert os.listdir(session.store.inside("artifacts")) == ["base"]  # its scan is a root
 
 
@@ -109,9 +110,9 @@ def test_a_source_that_is_wanted_again_is_young(session, write, clock):
     clock.now += 1000
     with in_use(store):
         session.fetcher.pin(checkouts_source(write))
-        sweeping.collect(store, grace=0)
+        sweeping.collect(store, Policy(grace=0))
         assert tree in store.sources
-    sweeping.collect(store, grace=0)
+    sweeping.collect(store, Policy(grace=0))
     assert tree not in store.sources
 
 
@@ -124,9 +125,9 @@ def checkouts_source(write):
 def test_an_old_object_that_is_named_again(session, built, write, git):
     """An unreachable object in a pack, which a running commit is about to name, is left alone."""
     store = session.store
-    sweeping.collect(store, grace=0)
+    sweeping.collect(store, Policy(grace=0))
     gone = commit_file(session, write("other.toml", package("c", version='"9"')), message="m", profile="other")
-    sweeping.collect(store, grace=0)
+    sweeping.collect(store, Policy(grace=0))
     with store.refs.transaction("x") as transaction:
         transaction.delete("refs/heads/other", old=gone.commit)
     with in_use(store):
@@ -135,10 +136,10 @@ def test_an_old_object_that_is_named_again(session, built, write, git):
         resolved = resolve_file(
             session, write("other.toml", package("c", version='"9"')), package("c", version='"9"'), before=None
         )
-        sweeping.collect(store, grace=0)
+        sweeping.collect(store, Policy(grace=0))
         assert all(spec in store.objects for spec in resolved.specs.values())
         commit_file(session, write("other.toml", package("c", version='"9"')), message="m", profile="other")
-    sweeping.collect(store, grace=0)
+    sweeping.collect(store, Policy(grace=0))
     assert "missing" not in git("fsck", "--full", "--strict")
 
 
@@ -163,14 +164,14 @@ def test_a_copied_store_is_refused(session, built, tmp_path):
 
     shutil.copytree(session.store.path, tmp_path / "copy", symlinks=True)
     copy = type(session.store).open(str(tmp_path / "copy"), search_path=session.store.search_path)
-    for verb in (lambda: sweeping.collect(copy, grace=0), lambda: copy.artifacts, lambda: copy.durable):
+    for verb in (lambda: sweeping.collect(copy, Policy(grace=0)), lambda: copy.artifacts, lambda: copy.durable):
         with pytest.raises(StoreMovedError, match="was made at"):
             verb()
     assert os.path.isdir(built)
     (tmp_path / "link").symlink_to(session.store.path)
     assert (
         gc_plan.plan(
-            type(session.store).open(str(tmp_path / "link"), search_path=session.store.search_path), grace=0
+            type(session.store).open(str(tmp_path / "link"), search_path=session.store.search_path), Policy(grace=0)
         ).artifacts
         == []
     )
@@ -183,7 +184,7 @@ def test_a_torn_reflog_is_mended(session, built, git):
     with open(os.path.join(store.git, "logs/refs/heads/main"), "a") as file:
         file.write("0123 half a li")
     edit(session, lambda text: set_key(text, "packages.a.env.X", "1"), message="e")
-    sweeping.collect(store, grace=0)
+    sweeping.collect(store, Policy(grace=0))
     assert [entry.reason for entry in store.refs.reflog("refs/heads/main")] == ["commit: e", "commit: m"]
 
 
@@ -191,5 +192,5 @@ def test_a_stack_without_packages(session, write):
     """A profile that names nothing is a profile."""
     recorded = commit_file(session, write("stack.toml", "# nothing yet\n"), message="m")
     assert os.path.isdir(checkouts.ready(session, recorded.commit))
-    sweeping.collect(session.store, grace=0)
+    sweeping.collect(session.store, Policy(grace=0))
     assert find(session.store, "main") == recorded.commit

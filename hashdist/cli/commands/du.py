@@ -18,7 +18,8 @@ def du(app: App) -> None:
         for one in found:
             yield (
                 f"{one.profile:<20} {human_size(one.size):>10} {one.inodes:>8} files; "
-                f"its own: {human_size(one.own_size):>10} {one.own_inodes:>8} files"
+                f"its own: {human_size(one.own_size):>10} {one.own_inodes:>8} files; "
+                f"shared: {human_size(one.shared_size):>10} {one.shared_inodes:>8} files"
             )
 
     app.emit({"profiles": [dataclasses.asdict(one) for one in found]}, lines)

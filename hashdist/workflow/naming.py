@@ -1,0 +1,63 @@
+"""Things of a store as people name them: an artifact, a source, a prefix, or a commit."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from hashdist.checkout.switch import find_by_name
+from hashdist.errors import ConflictError, NotFoundError
+from hashdist.objects.ids import CommitId, SourceId, SpecId
+from hashdist.store.artifacts import NotBuiltError
+from hashdist.store.store import Store
+
+from .profile import find
+
+_PREFIX = re.compile("[0-9a-f]{32}")
+Thing = CommitId | SpecId | SourceId | str
+
+
+def find_thing(store: Store, text: str) -> Thing:
+    """What `text` means: a path in the store, an artifact, a source, a revision; a prefix is its name as plain text.
+
+    Raises `NotFoundError`, or `ConflictError` when it means several artifacts.
+    """
+    if os.path.sep in text and os.path.lexists(text):
+        for one in store.chain:
+            found = _at_path(one, os.path.realpath(text))
+            if found is not None:
+                return found
+    artifacts = store.artifacts.find(text)
+    if len(artifacts) > 1:
+        shown = ", ".join(map(str, artifacts[:3]))
+        raise ConflictError(f"'{text}' means {len(artifacts)} artifacts: {shown} …", hint="give more of the id")
+    if artifacts:
+        return artifacts[0].spec
+    if _PREFIX.fullmatch(os.path.basename(text)) and find_by_name(store, os.path.basename(text)) is not None:
+        return os.path.basename(text)
+    try:
+        return store.sources.find(text)
+    except (NotFoundError, ValueError):
+        pass
+    try:
+        return find(store, text)
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"no artifact, source, prefix, profile or commit '{text}'", hint="hdist artifact list; hdist source list"
+        ) from error
+
+
+def _at_path(store: Store, path: str) -> Thing | None:
+    root = os.path.realpath(store.config.path)
+    kind, _, rest = os.path.relpath(path, root).partition("/")
+    parts = rest.split("/")
+    if kind == "prefixes":
+        return parts[0]
+    if kind != "artifacts":
+        return None
+    layout = store.config.layout
+    digits = layout.hash_in("/".join(parts[: layout.depth]))
+    found = [spec for spec, _ in store.artifacts.all() if digits and spec.startswith(digits)]
+    if not found:
+        raise NotBuiltError(f"'{path}' is in no artifact of this store", hint="hdist gc removes what is left over")
+    return found[0]

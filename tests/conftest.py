@@ -94,8 +94,9 @@ def write(tmp_path: pathlib.Path) -> Callable[[str, str | bytes], str]:
 def git(store: Store) -> Callable[..., str]:
     """Run the real git on the store's repository and return what it prints; it must succeed."""
 
-    def run(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", store.git, *arguments], capture_output=True, text=True, check=False)
+    def run(*arguments: str, stdin: str = "") -> str:
+        command = ["git", "-C", store.git, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

@@ -72,8 +72,6 @@ def build_rules(store: Store, inputs: Sequence[Input], place: Workplace) -> Rule
 
 
 def _captured_rules(store: Store, id: SpecId) -> Rules:
-    commit = store.artifacts.record_commit(id)
-    assert commit is not None, "inputs are there"
     return _rules_of_manifest(store.artifacts.record(id).manifest)
 
 

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hashdist.errors import HashdistError
+from hashdist.fsutil.atomic import publish
+from hashdist.fsutil.holders import WORK
 from hashdist.fsutil.locks import locked
+from hashdist.fsutil.modes import make_directories, make_directory
 from hashdist.fsutil.removal import discard, remove_tree
 from hashdist.objects import canonical
 from hashdist.objects.exporting import export_tree
@@ -106,6 +109,7 @@ def build(
         store.lock_path(f"spec-{spec.id}"),
         timeout=None,
         purpose=f"build of {spec.name}",
+        lease=WORK,
         waiting=store.waiting,
         give_up=jobserver.check,
     )
@@ -114,12 +118,12 @@ def build(
             if jailing.choice(spec.name) == "enforce":
                 refuse_impure(store, spec.name, {spec.name: spec.id})
             return Done(built=False)
-        inputs = _inputs(store, spec)
+        inputs = find_inputs(store, spec)
         if jailing.choice(spec.name) == "enforce":
             refuse_impure(store, spec.name, spec.inputs)
         with _staged(store, spec) as place, jobserver.slot():
             try:
-                return _make(_Job(store, spec, place, inputs, jobserver, env, jailing, progress))
+                return _make(Job(store, spec, place, inputs, jobserver, env, jailing, progress))
             except (BuildFailedError, JailInactiveError):
                 raise
             except UnfitResultError as error:
@@ -129,18 +133,37 @@ def build(
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
+    """A build, with all it needs."""
+
     store: Store
+    """Where its inputs and sources are."""
     spec: Spec
+    """What is built."""
     place: Workplace
+    """Its directories."""
     inputs: list[Input]
+    """What it is built with."""
     jobserver: Jobserver
+    """Shares out the cores."""
     env: Mapping[str, str]
+    """The user's environment, for our own helpers."""
     jailing: Jailing
+    """How it is jailed."""
     progress: Progress
+    """Told what happens."""
 
 
-def _make(job: _Job) -> Done:
+def _make(job: Job) -> Done:
+    outcome = perform(job)
+    own = os.path.join(job.store.config.path, "artifacts") + "/"
+    paths = {one.spec.id: one.path for one in job.inputs if not one.path.startswith(own)}
+    seal(job.store, job.spec, job.place.prefix, outcome, closure=hash_parts(job.store, job.inputs), paths=paths)
+    return Done(built=True, jail=outcome.jail)
+
+
+def perform(job: Job) -> Outcome:
+    """Lay out the sources, run the commands, and have the result as it will be sealed; its directories are there."""
     store, spec, place, inputs, env = job.store, job.spec, job.place, job.inputs, job.env
     started = time.monotonic()
     _fill(store, spec, place)
@@ -163,12 +186,11 @@ def _make(job: _Job) -> Done:
     libraries = [path for one in in_order(inputs) for path in one.library_directories]
     unresolved = fix_run_paths(place.prefix, libraries, env=env)
     with open(place.inside("log"), "rb") as file:
-        outcome = Outcome(file.read(), tuple(unresolved), round(time.monotonic() - started), report)
-    seal(store, spec, place.prefix, outcome, closure=_hash_parts(store, inputs))
-    return Done(built=True, jail=report)
+        return Outcome(file.read(), tuple(unresolved), round(time.monotonic() - started), report)
 
 
-def _inputs(store: Store, spec: Spec) -> list[Input]:
+def find_inputs(store: Store, spec: Spec) -> list[Input]:
+    """What a spec is built with, and where that lies."""
     edges = EdgeReader(store.objects)
     found = []
     for name, id in spec.inputs.items():
@@ -177,7 +199,8 @@ def _inputs(store: Store, spec: Spec) -> list[Input]:
     return found
 
 
-def _hash_parts(store: Store, inputs: list[Input]) -> dict[SpecId, str]:
+def hash_parts(store: Store, inputs: list[Input]) -> dict[SpecId, str]:
+    """The digits in the inputs' paths, by spec."""
     return {one.spec.id: store.artifacts.hash_part(one.spec.artifact) for one in inputs}
 
 
@@ -198,19 +221,23 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
     if os.path.lexists(prefix):
         kill_by_environment("PREFIX", prefix)
         discard(prefix, store.inside("trash"))
-    remove_tree(place.root)
-    os.mkdir(place.root, 0o755)
+    if os.path.lexists(place.root):
+        discard(place.root, store.inside("trash"))
+    make_directory(place.root, 0o755)
     _make_directory(prefix)
     try:
         yield place
     except BuildFailedError:
+        if store.artifacts.has_own(spec.artifact):
+            raise  # it was sealed, and only the end of that failed
         if os.path.isdir(prefix) and not os.path.islink(prefix):
             os.chmod(prefix, 0o755)
         if os.path.lexists(prefix):
-            os.rename(prefix, place.inside("prefix"))
+            publish(prefix, place.inside("prefix"), durable=False)
         raise
     except BaseException:
-        discard(prefix, store.inside("trash"))
+        if not store.artifacts.has_own(spec.artifact):
+            discard(prefix, store.inside("trash"))
         remove_tree(place.root)
         raise
     remove_tree(place.root)
@@ -219,9 +246,9 @@ def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
 def _make_directory(path: str) -> None:
     """Make a directory, though gc may be removing an empty one above it just now."""
     for _ in range(100):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        make_directories(os.path.dirname(path))
         with contextlib.suppress(FileNotFoundError):
-            os.mkdir(path, 0o755)
+            make_directory(path, 0o755)
             return
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
@@ -229,7 +256,7 @@ def _make_directory(path: str) -> None:
 def _fill(store: Store, spec: Spec, place: Workplace) -> None:
     """Lay out home, tmp, files and sources."""
     for name in ("home", "tmp", "files"):
-        os.mkdir(place.inside(name))
+        make_directory(place.inside(name))
     for name, data in spec.files.items():
         path = os.path.join(place.inside("files"), name)
         with open(path, "xb") as file:
@@ -239,7 +266,7 @@ def _fill(store: Store, spec: Spec, place: Workplace) -> None:
     if "." in spec.sources:
         export_tree(store.objects, spec.sources["."], source, mtime=EPOCH)
     else:
-        os.mkdir(source)
+        make_directory(source)
     for directory, id in sorted(spec.sources.items()):
         if directory != ".":
             export_tree(store.objects, id, _make_room(source, directory), mtime=EPOCH)

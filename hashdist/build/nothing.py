@@ -31,7 +31,13 @@ def all_sealed(store: Store, commit: CommitId, *, strict: bool) -> int | None:
         return None  # cut short by a crash
     if purity == _STRICT or (purity == _LOOSE and strict):
         return None
-    return len(paths) if all(os.path.exists(artifacts + path) for path in paths) else None
+    return len(paths) if all(os.path.exists(os.path.join(artifacts, path)) for path in paths) else None
+
+
+def gone_upstream(store: Store, commit: CommitId) -> list[str]:
+    """The artifacts of a commit that were sealed upstream, and are not there any more: their paths."""
+    *paths, _ = (index.read(store, index.SEALED, commit) or "").splitlines() or [""]
+    return [path for path in paths if path.startswith("/") and not os.path.exists(path)]
 
 
 def remember_sealed(store: Store, commit: CommitId, paths: Iterable[str], *, pure: bool, strict: bool) -> None:
@@ -40,7 +46,8 @@ def remember_sealed(store: Store, commit: CommitId, paths: Iterable[str], *, pur
     `pure` tells whether all are known to be pure, which need not have been looked at; `strict` whether the stack file
     enforces the jail anywhere.
     """
-    artifacts = os.path.join(store.config.path, "artifacts")
-    lines = [os.path.relpath(path, artifacts) for path in paths]
+    artifacts = os.path.join(store.config.path, "artifacts") + "/"
+    # those of another store stay as they are
+    lines = [path.removeprefix(artifacts) for path in paths]
     purity = _PURE if pure else _STRICT if strict else _LOOSE
     index.write(store, index.SEALED, commit, "\n".join([*lines, f"{len(lines)} {purity}"]) + "\n")

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
+from hashdist.fsutil.modes import is_shared
 from hashdist.preload.jail import Jail
 from hashdist.process import kill_by_environment
 
@@ -18,6 +19,8 @@ from .environment import Workplace, as_shell
 from .jobserver import Jobserver
 
 _POLL_SECONDS = 0.05
+#: Whatever the user's is, builds see the same.
+_UMASK, _GROUPS = 0o022, 0o002
 _MISSING = (
     re.compile(r"(?:^|[:\s])([A-Za-z0-9_+.-]+): (?:command )?not found"),
     re.compile(r"(?:make|env)(?:\[\d+\])?: [‘'\"]?([A-Za-z0-9_+.-]+)[’'\"]?: No such file or directory"),
@@ -45,6 +48,7 @@ def run_commands(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=_GROUPS if is_shared(place.root) else _UMASK,
             pass_fds=jobserver.descriptors,
         )
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hashdist.errors import HashdistError
+from hashdist.fsutil.holders import renew
 from hashdist.objects.spec import Spec
 from hashdist.preload.report import Report
 from hashdist.progress import SILENT, Progress
@@ -22,6 +23,10 @@ from .plan import BuildPlan
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
+
+
+#: Seconds between two times that running builds say to other machines that they are still there.
+_RENEWAL = 600
 
 
 class BuildsFailedError(HashdistError):
@@ -83,7 +88,7 @@ def run(
     running: dict[Future[Done], Spec] = {}
     begin = functools.partial(build, store, env=env, jailing=jailing, progress=progress)
     with (
-        in_use(store, plan.specs.values()),
+        in_use(store, plan.specs.values(), purpose="build"),
         progress.task("building", len(specs), "package") as task,
         Jobserver(jobs) as jobserver,
         ThreadPoolExecutor(max_workers=jobs) as pool,
@@ -96,7 +101,9 @@ def run(
                 if not running:
                     break
                 task.tell(", ".join(sorted(spec.name for spec in running.values())))
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done = wait(running, timeout=_RENEWAL, return_when=FIRST_COMPLETED).done
+                renew()
+                for future in done:
                     spec = running.pop(future)
                     _collect(future, spec, report, failures, progress)
                     task.advance()

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hashdist.errors import HashdistError
-from hashdist.fsutil.atomic import sync_directory
+from hashdist.fsutil.atomic import publish, sync_directory
+from hashdist.fsutil.modes import sealed_directory_mode
 from hashdist.fsutil.staging import sync_tree
 from hashdist.objects import manifest
 from hashdist.objects.ids import CommitId, SpecId
@@ -52,16 +53,22 @@ class Outcome:
     """What the jail saw; None: there was none."""
 
 
-def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapping[SpecId, str]) -> CommitId:
+def seal(
+    store: Store,
+    spec: Spec,
+    path: str,
+    outcome: Outcome,
+    *,
+    closure: Mapping[SpecId, str],
+    paths: Mapping[SpecId, str] | None = None,
+) -> CommitId:
     """Make the directory at `path` the artifact of `spec`; `closure` gives the hash part of each input's path.
+
+    `paths` tells where inputs lie that are in another store.
 
     Call `take_over` first. Raises `HashdistError` for an empty directory, and for what is no file or link.
     """
-    _freeze(path)
-    wanted = {id: part.encode() for id, part in closure.items()}
-    entries, references = _read(path, wanted)
-    if not entries:
-        raise UnfitResultError("wrote nothing to its PREFIX")
+    entries, references = freeze(path, closure)
     if store.durable:
         sync_tree(path)
         sync_directory(os.path.dirname(path))
@@ -74,6 +81,7 @@ def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapp
         seconds=outcome.seconds,
         host=os.uname().nodename,
         jail=outcome.jail.document() if outcome.jail else None,
+        elsewhere={id: place for id, place in (paths or {}).items() if id in references},
     )
     # what was built is worth any wait
     with store.lock(shared=True, purpose=f"seal {spec.name}", timeout=None):
@@ -83,6 +91,18 @@ def seal(store: Store, spec: Spec, path: str, outcome: Outcome, *, closure: Mapp
         with store.refs.transaction(f"build: {spec.name} {spec.version}") as transaction:
             transaction.set(names.ARTIFACTS + spec.id, commit)
     return commit
+
+
+def freeze(path: str, closure: Mapping[SpecId, str]) -> tuple[list[ManifestEntry], set[SpecId]]:
+    """Take write bits and times away, then tell what is there, and which of `closure` stand in it.
+
+    Raises `UnfitResultError`.
+    """
+    _freeze(path)
+    entries, references = _read(path, {id: part.encode() for id, part in closure.items()})
+    if not entries:
+        raise UnfitResultError("wrote nothing to its PREFIX")
+    return entries, references
 
 
 def take_over(path: str) -> None:
@@ -111,7 +131,7 @@ def _own_copy(file: str) -> None:
     with open(file, "rb") as old, open(temporary, "xb") as new:
         while chunk := old.read(_CHUNK):
             new.write(chunk)
-    os.rename(temporary, file)
+    publish(temporary, file, durable=False)
 
 
 def _raise(error: OSError) -> None:
@@ -120,6 +140,7 @@ def _raise(error: OSError) -> None:
 
 def _freeze(path: str) -> None:
     """Take all write bits and times away; modes are set, not inherited, so set-id bits go too."""
+    directory_mode = sealed_directory_mode(path)
     for folder, folders, files in os.walk(path, topdown=False, onerror=_raise):
         for name in files:
             file = os.path.join(folder, name)
@@ -131,7 +152,7 @@ def _freeze(path: str) -> None:
             below = os.path.join(folder, name)
             if os.path.islink(below):
                 os.utime(below, (EPOCH, EPOCH), follow_symlinks=False)
-        os.chmod(folder, 0o555)
+        os.chmod(folder, directory_mode)
         os.utime(folder, (EPOCH, EPOCH))
 
 

@@ -7,15 +7,16 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hashdist.environment.activation import SCRIPTS, scripts
 from hashdist.fsutil.locks import locked
+from hashdist.fsutil.modes import sealed_directory_mode
 from hashdist.fsutil.staging import staged_directory
 from hashdist.objects import canonical
-from hashdist.objects.workers import Workers
+from hashdist.objects.workers import spread
 from hashdist.progress import SILENT, Progress
 from hashdist.stack.linking import Rule
 from hashdist.store.artifacts import NotBuiltError
@@ -24,7 +25,7 @@ from .interpreter import Interpreter, Known, ask
 from .links import LinkPlan, Member, one_line, union, walk
 from .python import CONFIG, MARKER, check_prefix, own_files, script_for
 from .rules import DEFAULTS, Rulebook
-from .switch import FORMAT
+from .switch import FORMAT, find_by_name
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
@@ -50,6 +51,8 @@ class PrefixPlan:
     """The artifacts, sorted by name."""
     rules: tuple[Rule, ...]
     """The rules of linking that the stack gives."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """The paths of artifacts that lie upstream: its links lead there, and it is another prefix when they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,12 @@ class Layout:
     started: str
     """What of the artifacts its Python runs when it starts: prefixes with the same are alike in that."""
 
+    def paths(self) -> Iterator[str]:
+        """Everything that is there by its path; below trees that are linked file by file only their tops."""
+        yield from self.links.directories
+        yield from (path for path, _ in (*self.links.links, *self.links.each, *self.links.copies))
+        yield from (*self.scripts, *self.own_links, *self.own_files)
+
     def lines(self) -> Iterator[str]:
         """What is where, for people: a line for each directory, link, copy and own file; sorted by path."""
         found = [(path, f"directory {path}") for path in self.links.directories]
@@ -84,10 +93,30 @@ class Layout:
 
 
 def plan(store: Store, members: Sequence[Member], rules: Sequence[Rule] = ()) -> PrefixPlan:
-    """Name the prefix of these artifacts; nothing is read."""
+    """Name the prefix of these artifacts; nothing is read.
+
+    Where all of them lie upstream and there is such a prefix there, it is that one.
+    """
     ordered = tuple(sorted(members, key=lambda member: member.artifact))
-    name = hashlib.sha256(_document(ordered, rules)).hexdigest()[:DIGITS]
-    return PrefixPlan(name, os.path.join(store.config.path, "prefixes", name), ordered, tuple(rules))
+    own = os.path.join(store.config.path, "artifacts") + "/"
+    elsewhere = {str(member.artifact): member.path for member in ordered if not member.path.startswith(own)}
+    name = _name(_document(ordered, rules, {}))
+    there = find_by_name(store, name) if elsewhere else None
+    if there is None or not all(member.path.startswith(_artifacts(there)) for member in ordered):
+        name = _name(_document(ordered, rules, elsewhere))
+        there = os.path.join(store.config.path, "prefixes", name)
+    else:
+        elsewhere = {}
+    return PrefixPlan(name, there, ordered, tuple(rules), elsewhere)
+
+
+def _name(document: bytes) -> str:
+    return hashlib.sha256(document).hexdigest()[:DIGITS]
+
+
+def _artifacts(prefix: str) -> str:
+    """The directory of artifacts of the store that a prefix lies in."""
+    return os.path.join(os.path.dirname(os.path.dirname(prefix)), "artifacts") + "/"
 
 
 def layout(store: Store, plan: PrefixPlan, *, env: Mapping[str, str]) -> Layout:
@@ -100,7 +129,7 @@ def layout(store: Store, plan: PrefixPlan, *, env: Mapping[str, str]) -> Layout:
         raise NotBuiltError(f"not there: {', '.join(gone)}", hint="hdist build")
     rulebook = Rulebook(plan.rules)
     members = list(plan.members)
-    files: dict[str, bytes] = {DOCUMENT: _document(plan.members, plan.rules)}
+    files: dict[str, bytes] = {DOCUMENT: _document(plan.members, plan.rules, plan.elsewhere)}
     links: dict[str, str] = {}
     owner = python_owner(members, rulebook)
     python, known, more = None, None, []
@@ -130,21 +159,22 @@ def make(store: Store, plan: PrefixPlan, *, env: Mapping[str, str], progress: Pr
     wanted = layout(store, plan, env=env)
     with locked(store.lock_path("prefixes"), purpose="make a prefix", waiting=store.waiting):
         if not os.path.isdir(plan.path):
-            with staged_directory(plan.path, mode=0o755) as staging:
+            with staged_directory(plan.path, mode=0o755, durable=store.durable) as staging:
                 _fill(staging, plan, wanted, progress)
                 if wanted.known is not None and wanted.python is not None and not wanted.known.is_good(wanted.started):
                     check_prefix(staging, env=env)
                     wanted.known.write(wanted.python, wanted.started)
-                _freeze(staging, wanted.links)
+                _freeze(staging, wanted.links, sealed_directory_mode(plan.path))
     return plan.path
 
 
-def _document(members: Sequence[Member], rules: Sequence[Rule]) -> bytes:
+def _document(members: Sequence[Member], rules: Sequence[Rule], elsewhere: Mapping[str, str]) -> bytes:
     return canonical.dumps(
         {
             "format": FORMAT,
             "artifacts": [str(member.artifact) for member in members],
             "rules": [[rule.kind, rule.glob, rule.package] for rule in rules],
+            **({"elsewhere": dict(elsewhere)} if elsewhere else {}),
         }
     )
 
@@ -200,7 +230,9 @@ def _fill(staging: str, plan: PrefixPlan, wanted: Layout, progress: Progress) ->
     _link(staging, plan, wanted)
     store = os.path.dirname(os.path.dirname(plan.path)) + "/"
     with progress.task("prefix", len(wanted.links.each) or None, "directory") as task:
-        for _ in _shared_out(wanted.links.each, lambda one: _link_each(staging, store, *one)):
+        trees, mode = wanted.links.each, sealed_directory_mode(plan.path)
+        many = spread if len(trees) >= _SHARED_OUT else map
+        for _ in many(lambda one: _link_each(staging, store, mode, *one), trees):
             task.advance()
     for path, data in wanted.scripts.items():
         _write(f"{staging}/{path}", data, 0o555)
@@ -235,21 +267,7 @@ def _link(staging: str, plan: PrefixPlan, wanted: Layout) -> None:
             os.close(fd)
 
 
-def _shared_out(trees: Sequence[tuple[str, str]], work: Callable[[tuple[str, str]], None]) -> Iterator[None]:
-    """Work through trees, with other cores where there are many; something comes for each that is done."""
-    if len(trees) < _SHARED_OUT:
-        yield from map(work, trees)
-        return
-    with Workers(work) as workers:
-        for one in trees:
-            yield from workers.results()
-            if not workers.give(one):
-                work(one)
-                yield
-        yield from workers.results(all=True)
-
-
-def _link_each(staging: str, store: str, path: str, folder: str) -> None:
+def _link_each(staging: str, store: str, mode: int, path: str, folder: str) -> None:
     """Make a link for each file below a directory of an artifact."""
     os.mkdir(f"{staging}/{path}")
     for here, origin, directories, names in walk(path, folder):
@@ -260,7 +278,7 @@ def _link_each(staging: str, store: str, path: str, folder: str) -> None:
             start = "../" * (here.count("/") + 3) + origin[len(store) :] if origin.startswith(store) else origin
             for name in names:
                 os.symlink(f"{start}/{name}", name, dir_fd=fd)
-            os.fchmod(fd, 0o555)
+            os.fchmod(fd, mode)
         except OSError as error:
             raise OSError(
                 error.errno or errno.EIO, error.strerror, os.path.join(here, str(error.filename2 or ""))
@@ -275,7 +293,7 @@ def _write(path: str, data: bytes, mode: int) -> None:
         os.fchmod(file.fileno(), mode)
 
 
-def _freeze(staging: str, links: LinkPlan) -> None:
+def _freeze(staging: str, links: LinkPlan, mode: int) -> None:
     for directory in reversed(links.directories):
-        os.chmod(f"{staging}/{directory}", 0o555)
-    os.chmod(staging, 0o555)
+        os.chmod(f"{staging}/{directory}", mode)
+    os.chmod(staging, mode)

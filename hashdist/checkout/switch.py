@@ -12,6 +12,7 @@ from hashdist.fsutil.locks import locked
 from hashdist.objects.ids import is_hex
 from hashdist.refs import names
 from hashdist.store import index
+from hashdist.store.readers import drop_pin
 
 if TYPE_CHECKING:
     from hashdist.objects.ids import CommitId
@@ -76,7 +77,8 @@ class Checkout:
             raise NotALinkError(
                 f"'{self.path}' is not a checkout but a file or directory", hint="choose another --to PATH"
             )
-        if os.path.realpath(os.path.dirname(prefix)) != os.path.realpath(self._store.inside("prefixes")):
+        folder = os.path.realpath(os.path.dirname(prefix))
+        if not any(folder == os.path.realpath(one.inside("prefixes")) for one in self._store.chain):
             raise NotALinkError(
                 f"'{self.path}' is a link to '{prefix}', not to a prefix of this store", hint="choose another --to PATH"
             )
@@ -105,7 +107,9 @@ class Checkout:
             elif store.refs.symbolic(self.head) != branch:
                 transaction.point(self.head, branch)
             transaction.set(names.at_ref(self.name), commit)
-        target = os.path.join("prefixes", os.path.basename(prefix)) if self.name == names.DEFAULT_CHECKOUT else prefix
+        own = os.path.dirname(os.path.realpath(prefix)) == os.path.realpath(store.inside("prefixes"))
+        by_name = own and self.name == names.DEFAULT_CHECKOUT
+        target = os.path.join("prefixes", os.path.basename(prefix)) if by_name else prefix
         if not os.path.islink(self.path) or os.readlink(self.path) != target:
             try:
                 atomic.replace_symlink(self.path, target, durable=store.durable)
@@ -146,9 +150,13 @@ class Checkout:
         with store.refs.transaction("checkout: forget") as transaction:
             for ref in (names.at_ref(self.name), self.head):
                 commit = store.refs.get(ref)
+                if commit is not None and ref == names.at_ref(self.name):
+                    # what it alone kept stays for the grace period
+                    transaction.set(f"{names.UNDO}{store.now()}/forgotten/{self.name}", commit)
                 if commit is not None:
                     transaction.delete(ref, old=commit)
         os.unlink(register)
+        drop_pin(store, self.name)
 
 
 class NoCheckoutError(NotFoundError):
@@ -169,17 +177,17 @@ def known_prefix(store: Store, commit: CommitId) -> str | None:
     made_by, _, name = text.strip().partition(" ")
     if made_by != str(FORMAT) or not is_hex(name) or len(name) != _NAME_DIGITS:
         return None
+    return find_by_name(store, name)
+
+
+def find_by_name(store: Store, name: str) -> str | None:
+    """The path of a prefix, here or upstream; None if it is not there."""
     path = store.inside("prefixes", name)
-    return path if os.path.isdir(path) else None
+    if os.path.isdir(path):
+        return path
+    return find_by_name(store.upstream, name) if store.upstream is not None else None
 
 
 def remember_prefix(store: Store, commit: CommitId, name: str) -> None:
     """Remember the name of a commit's prefix, for as long as prefixes are made as they are now."""
     index.write(store, index.PREFIX, commit, f"{FORMAT} {name}\n")
-
-
-def registered(store: Store) -> dict[str, str]:
-    """All checkouts: name to the path of the link, whether it is still there or not."""
-    folder = store.inside("checkouts")
-    found = {name: os.readlink(os.path.join(folder, name)) for name in sorted(os.listdir(folder))}
-    return {names.DEFAULT_CHECKOUT: store.inside("current"), **found}

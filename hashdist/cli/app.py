@@ -16,6 +16,7 @@ from hashdist.errors import NotFoundError
 from hashdist.progress import SILENT, Progress
 
 from .identity import cache_path, default_path, full_identity, store_path
+from .owner import act_as_owner
 
 if TYPE_CHECKING:
     from hashdist.errors import HashdistError
@@ -37,6 +38,7 @@ class App:
         as_json: bool,
         creates: bool,
         fetching: Mapping[str, Any],
+        runs: bool = False,
     ) -> None:
         self.env = dict(os.environ)
         self.path = store_path(store, self.env)
@@ -47,6 +49,7 @@ class App:
         self.jail: str | None = None
         self._no_progress = no_progress
         self._creates = creates
+        self._runs = runs
 
     @functools.cached_property
     def store(self) -> Store:
@@ -54,6 +57,7 @@ class App:
         from hashdist.store.store import NotAStoreError, Store  # noqa: PLC0415 - each command loads what it uses
 
         def open_store() -> Store:
+            act_as_owner(self.path, for_good=not self._runs)
             path = self.env.get("PATH") or os.defpath
             return Store.open(
                 self.path,
@@ -210,12 +214,17 @@ def cores() -> int:
 
 
 def command(
-    *, creates: bool = False, reads: bool = False, fetches: bool = False, kind: type[click.Command] = click.Command
+    *,
+    creates: bool = False,
+    reads: bool = False,
+    fetches: bool = False,
+    runs: bool = False,
+    kind: type[click.Command] = click.Command,
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function a command: it gets an `App` first, and every command's options are added.
 
     `creates`: the default store is made if it is not there. `reads`: there is ``--json``. `fetches`: there are the
-    options for sources. `kind` is the class.
+    options for sources. `runs`: in the end another program is run. `kind` is the class.
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:
@@ -230,6 +239,7 @@ def command(
                 no_progress=no_progress,
                 as_json=as_json,
                 creates=creates,
+                runs=runs,
                 fetching={name: rest.pop(name) for name in _FETCHING} if fetches else {},
             )
             return function(app, **rest)

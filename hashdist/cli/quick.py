@@ -15,6 +15,7 @@ from hashdist.refs import names
 
 from .identity import cache_path, full_identity, quick_identity, store_path
 from .interruptions import terminable
+from .owner import is_other
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ def answer(arguments: list[str], env: Mapping[str, str]) -> bool:
     if not (adding or checking) and (arguments[0] not in {"checkout", "build"} or len(words) > 1):
         return False
     path = store_path(None, env)
-    if not os.path.exists(os.path.join(path, "format")):
+    if not os.path.exists(os.path.join(path, "format")) or is_other(path):
         return False
     from hashdist.store.store import Store  # noqa: PLC0415 - no other command needs it this early
 
@@ -59,7 +60,7 @@ def _checkout(store: Store, name: str) -> bool:
     ref = store.refs.find(name)
     commit = store.refs.get(ref) if ref and ref != "HEAD" else None
     prefix = known_prefix(store, commit) if commit else None
-    if ref is None or commit is None or prefix is None or os.path.isdir(store.inside("modules")):
+    if ref is None or commit is None or prefix is None or store.has_upstream or os.path.isdir(store.inside("modules")):
         return False
     if all_sealed(store, commit, strict=False) is None:
         return False  # something of it has gone
@@ -127,7 +128,7 @@ def _add(path: str, place: str, env: Mapping[str, str]) -> bool:
     search_path = env.get("PATH") or os.defpath
     store = Store.open(path, identity=full_identity(env), waiting=_waiting, search_path=search_path)
     source = PathSource(os.path.abspath(place))
-    with in_use(store):
+    with in_use(store, purpose="source add"):
         pin = add_path(store, source, source.path, env=env, settings=settings)
     sys.stderr.write(KEPT)
     sys.stdout.write(f"{pin.tree}\n")

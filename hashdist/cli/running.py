@@ -17,6 +17,7 @@ from hashdist.process import ProgramMissingError
 from hashdist.workflow.prefixes import find_prefix
 
 from .app import App
+from .owner import be_ourselves_again
 
 _NOT_EXECUTABLE = 126
 _NOT_FOUND = 127
@@ -48,6 +49,7 @@ def command_of(arguments: Sequence[str]) -> list[str]:
 
 def become(arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """Become another program, found by the PATH in `env`; raises `ProgramMissingError`."""
+    be_ourselves_again()
     sys.stdout.flush()
     sys.stderr.flush()
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("show", "show a commit, a package or the stack file of a profile"),
         ("diff", "what differs between two profiles"),
         ("explain", "why packages differ between two profiles"),
+        ("undo", "bring back what was deleted"),
     ),
     "Store": (
         ("source", "add, get and list sources"),
@@ -52,7 +53,10 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("jail", "run a command, and see what it uses undeclared"),
         ("learn", "what to declare, after builds or a command in the jail"),
         ("gc", "delete what nothing uses"),
+        ("pin", "keep something from gc"),
+        ("verify", "look for damage"),
         ("du", "how much each profile takes"),
+        ("upgrade-store", "bring a store to the present format"),
     ),
     "Plumbing": (
         ("hash-source", "print the id of a directory or archive"),

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hashdist.fsutil.locks import locked
+from hashdist.fsutil.modes import make_directories, sealed_directory_mode
 from hashdist.fsutil.removal import discard
 from hashdist.fsutil.staging import staged_directory
 from hashdist.objects.ids import CommitId
@@ -47,26 +48,28 @@ def record_scan(store: Store, capture: HostCapture, entry: HostEntry, *, where: 
 def realise(store: Store, capture: HostCapture) -> str:
     """Make the artifact of links for a capture, if it is not there, and return its path."""
     artifact = capture.spec.artifact
+    there = store.artifacts.path(artifact)
+    if _is_known(store, capture) and _leads_where(there, capture):
+        return there
     path = store.artifacts.claim(artifact)
-    if _is_known(store, capture) and _leads_where(path, capture):
-        return path
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    make_directories(os.path.dirname(path))
     lock = locked(store.lock_path(f"spec-{artifact.spec}"), purpose=f"scan of {capture.name}", waiting=store.waiting)
     with lock, store.lock(shared=True, purpose="host scan"):
         if os.path.isdir(path) and not _leads_where(path, capture):
             # the same software, but elsewhere or of more files than when the links were made
             discard(path, store.inside("trash"))
         if not os.path.isdir(path):
-            with staged_directory(path) as staging:
+            with staged_directory(path, durable=store.durable) as staging:
                 for link, target in capture.links.items():
                     os.makedirs(os.path.dirname(os.path.join(staging, link)), exist_ok=True)
                     os.symlink(target, os.path.join(staging, link))
+                mode = sealed_directory_mode(path)
                 for folder, _, _ in os.walk(staging):
-                    os.chmod(folder, 0o555 if folder != staging else 0o755)
-            os.chmod(path, 0o555)
+                    os.chmod(folder, mode if folder != staging else mode | 0o700)
+            os.chmod(path, mode)
         if _is_known(store, capture):
             return path
-        earlier = store.artifacts.record_commit(artifact.spec)
+        earlier = store.artifacts.own_record(artifact.spec)
         record = ArtifactRecord(capture.spec, capture.manifest, b"", (), (), 0, os.uname().nodename)
         parents = (earlier,) if earlier else ()
         commit = write_record(

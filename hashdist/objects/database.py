@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hashdist import process
 from hashdist.errors import DamagedError
@@ -22,6 +22,9 @@ from .tree import Entry, Mode, decode, encode
 
 if TYPE_CHECKING:
     import pygit2
+
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,11 @@ def object_id(kind: str, data: bytes) -> ObjectId:
 
 
 class ObjectDatabase:
-    """Reads and writes the objects of the bare repository at `path`."""
+    """Reads and writes the objects of the bare repository at `path`; what is not there is read `upstream`."""
 
-    def __init__(self, path: str, *, search_path: str = os.defpath) -> None:
+    def __init__(self, path: str, *, search_path: str = os.defpath, upstream: ObjectDatabase | None = None) -> None:
         self.path = path
+        self._upstream = upstream
         self._search_path = search_path
         self.unsynced = False
         """Whether objects were written that a power loss could still take."""
@@ -94,6 +98,10 @@ class ObjectDatabase:
         return LooseObjects(os.path.join(self.path, "objects"))
 
     def __contains__(self, id: ObjectId) -> bool:
+        """Whether the object is here, or upstream."""
+        return self.has_own(id) or (self._upstream is not None and id in self._upstream)
+
+    def has_own(self, id: ObjectId) -> bool:
         """Whether the object is here."""
         return id in self._loose or libgit2.exists(self._repository, id)
 
@@ -104,7 +112,9 @@ class ObjectDatabase:
     def size(self, id: ObjectId) -> int:
         """The bytes of a blob; raises `NotFoundError` or `DamagedError`."""
         whole = self.packed.find(id)
-        return whole.size if whole is not None else libgit2.size(self._repository, id)
+        if whole is not None:
+            return whole.size
+        return self._or_upstream(lambda: libgit2.size(self._repository, id), lambda above: above.size(id))
 
     def blob(self, id: ObjectId) -> bytes:
         """Read a blob; raises `NotFoundError` or `DamagedError`."""
@@ -112,6 +122,9 @@ class ObjectDatabase:
 
     def blob_chunks(self, id: ObjectId) -> Iterator[bytes]:
         """Read a blob that is too large for memory; raises `DamagedError` at its end if it is not what `id` says."""
+        if self._upstream is not None and not self.has_own(id):
+            yield from self._upstream.blob_chunks(id)
+            return
         digest = hashlib.sha1(b"blob %d\0" % self.size(id), usedforsecurity=False)
         command = ["git", "-c", "core.bigFileThreshold=1m", "cat-file", "blob", id]
         try:
@@ -137,14 +150,43 @@ class ObjectDatabase:
 
     def kind(self, id: ObjectId) -> str:
         """Tell what the object is: 'blob', 'tree', 'commit' or 'tag'."""
-        return libgit2.read(self._repository, id)[0]
+        return self._or_upstream(lambda: libgit2.read(self._repository, id)[0], lambda above: above.kind(id))
+
+    def tagged(self, id: ObjectId) -> ObjectId | None:
+        """What a tag object is of; None for any other object. Raises `NotFoundError` or `DamagedError`."""
+        kind, data = self._read_any(id)
+        if kind != "tag":
+            return None
+        head = data.split(b"\n", 1)[0].decode("ascii", errors="replace")
+        try:
+            return ObjectId(head.removeprefix("object "))
+        except ValueError as error:
+            raise DamagedError(f"tag {id} is malformed") from error
 
     def expand(self, prefix: str) -> ObjectId:
         """Give the one id that begins with `prefix`; raises `NotFoundError`."""
-        return ObjectId(libgit2.expand(self._repository, prefix))
+        found = self._or_upstream(lambda: libgit2.expand(self._repository, prefix), lambda above: above.expand(prefix))
+        return ObjectId(found)
+
+    def _or_upstream(self, here: Callable[[], Found], above: Callable[[ObjectDatabase], Found]) -> Found:
+        try:
+            return here()
+        except libgit2.ObjectMissingError:
+            if self._upstream is None:
+                raise
+            return above(self._upstream)
+
+    def _read_any(self, id: ObjectId) -> tuple[str, bytes]:
+        """Read an object of any kind, from here or upstream."""
+        if found := self._find(id):
+            return found
+        return self._or_upstream(
+            lambda: libgit2.read(self._repository, id),
+            lambda above: above._read_any(id),  # noqa: SLF001 - of the same class
+        )
 
     def _read(self, kind: str, id: ObjectId) -> bytes:
-        found, data = self._find(id) or libgit2.read(self._repository, id)
+        found, data = self._read_any(id)
         if found != kind:
             raise DamagedError(f"object {id} is a {found}, not a {kind}", hint="look at it with git fsck")
         return data
@@ -156,6 +198,34 @@ class ObjectDatabase:
         whole = self.packed.find(id)
         data = whole.read() if whole is not None else None
         return (whole.kind, data) if whole is not None and data is not None else None
+
+    def bring(self, commit: CommitId) -> None:
+        """Have a commit here with all that it leads to, its history included, when it is only upstream."""
+        if self._upstream is None or self.has_own(commit) or commit not in self._upstream:
+            return
+        owner = self._upstream
+        while not owner.has_own(commit):
+            assert owner._upstream is not None, "it is in one of them"  # noqa: SLF001 - of the same class
+            owner = owner._upstream  # noqa: SLF001
+        pack = process.run(
+            ["git", "pack-objects", "--revs", "--stdout", "-q"],
+            env=git_env(owner.path, self._search_path),
+            stdin=f"{commit}\n".encode(),
+        )
+        process.run(["git", "index-pack", "--stdin"], env=git_env(self.path, self._search_path), stdin=pack)
+        self.unsynced = True
+
+    def find_raw(self, id: ObjectId) -> tuple[str, bytes]:
+        """An object that is here: its type and its bytes."""
+        return self._find(id) or libgit2.read(self._repository, id)
+
+    def look_again(self) -> None:
+        """Forget which packs there were."""
+        self.__dict__.pop("packed", None)
+
+    def add(self, kind: str, data: bytes) -> ObjectId:
+        """Write an object of any kind as it is; a tree is not checked."""
+        return ObjectId(self._write(kind, data))
 
     def add_blob(self, data: bytes) -> BlobId:
         """Write a blob."""

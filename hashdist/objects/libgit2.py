@@ -6,6 +6,7 @@ It is loaded on first use, since it takes longer than everything a switch of che
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,15 @@ def open_repository(path: str) -> pygit2.Repository:
     return repository
 
 
-def init_repository(path: str) -> None:
-    """Make an empty bare repository at `path`."""
-    _library().init_repository(path, bare=True, initial_head="main")
+def init_repository(path: str, *, shared: bool = False) -> None:
+    """Make an empty bare repository at `path`, for all of a group if it is `shared`."""
+    made = _library().init_repository(path, bare=True, initial_head="main")
+    if shared:
+        made.config["core.sharedRepository"] = "0664"
+        for folder, _, files in os.walk(path):
+            os.chmod(folder, 0o2775)
+            for name in files:
+                os.chmod(os.path.join(folder, name), 0o664)
 
 
 #: libgit2 says that this one is always there, and then cannot read it.

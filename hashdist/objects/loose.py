@@ -12,6 +12,7 @@ from typing import cast
 from isal import isal_zlib
 
 from hashdist.fsutil.atomic import unique_suffix, write_file
+from hashdist.fsutil.modes import make_directories
 
 from .ids import ObjectId
 
@@ -64,7 +65,7 @@ class LooseObjects:
 
     def _write(self, path: str, whole: bytes) -> None:
         folder = os.path.dirname(path)
-        os.makedirs(folder, exist_ok=True)
+        make_directories(folder)
         temporary = os.path.join(folder, f"tmp_obj_{unique_suffix()}")  # git's own prune knows such names
         # all that was written is made durable together, before a ref names it
         write_file(path, isal_zlib.compress(whole, 1), mode=0o444, durable=False, temporary=temporary)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.fsutil.atomic import unique_suffix
+from hashdist.fsutil.modes import make_directories
 from hashdist.fsutil.removal import discard, remove_tree
 from hashdist.fsutil.staging import staged_directory
 from hashdist.objects import tree
@@ -97,8 +98,8 @@ def _unpacked(store: Store, id: SourceId, progress: Progress) -> str:
     """The directory of a source's read-only files, made when it is first wanted."""
     path = store.inside("unpacked", id)
     if not os.path.isdir(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with staged_directory(path, mode=0o755) as staging:
+        make_directories(os.path.dirname(path))
+        with staged_directory(path, mode=0o755, durable=store.durable) as staging:
             os.rmdir(staging)
             export_tree(store.objects, id, staging, mtime=_TIME, modes=_SEALED, progress=progress, label=id[:12])
     return path

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hashdist.errors import InvalidError, NetworkError, NotFoundError
+from hashdist.fsutil.holders import WORK
 from hashdist.fsutil.locks import locked
+from hashdist.fsutil.modes import is_shared, make_directories
 from hashdist.fsutil.removal import remove_tree
 from hashdist.objects import libgit2, tree
 from hashdist.objects.database import ObjectDatabase
@@ -171,10 +173,15 @@ class Origins:
     def _bring(self, url: str, commit: CommitId, ref: str | None) -> None:
         """Make a commit be in the origin's repository, by the least that the server lets us have."""
         path = self._path(url)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        make_directories(os.path.dirname(path))
         lock = self.store.lock_path(f"origin-{os.path.basename(path)}")
         with locked(
-            lock, purpose=f"git fetch of {url}", timeout=None, waiting=self.store.waiting, give_up=self.network.check
+            lock,
+            purpose=f"git fetch of {url}",
+            lease=WORK,
+            timeout=None,
+            waiting=self.store.waiting,
+            give_up=self.network.check,
         ):
             if self._has(path, commit):
                 os.utime(path)  # gc tells by it when it was last wanted
@@ -212,7 +219,7 @@ class Origins:
 
     def _fetch(self, path: str, url: str, commit: CommitId, ref: str | None, task: Task) -> None:
         if not os.path.isdir(path):
-            libgit2.init_repository(path)
+            libgit2.init_repository(path, shared=is_shared(os.path.dirname(path)))
         for name in ("shallow.lock", "packed-refs.lock"):  # we hold the lock: a crash left them
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(path, name))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hashdist.errors import ConflictError
-from hashdist.fsutil.atomic import unique_suffix, write_file
+from hashdist.fsutil.atomic import publish, unique_suffix, write_file
 from hashdist.objects import tree
 from hashdist.objects.ids import SourceId, TreeId
 from hashdist.objects.importing import as_stream
@@ -117,7 +117,7 @@ def _appearing(path: str) -> Iterator[str]:
         os.chmod(temporary, 0o644)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        os.rename(temporary, path)
+        publish(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from hashdist.fsutil.atomic import write_file
+from hashdist.fsutil.atomic import publish, write_file
 from hashdist.fsutil.boot import boot_id
+from hashdist.fsutil.holders import WORK
 from hashdist.fsutil.locks import locked
+from hashdist.fsutil.modes import make_directories
 
 #: Two versions of a file can have one ``Last-Modified`` if they were made within its resolution (RFC 9110, 8.8.2.2).
 _SURE_SECONDS = 60
@@ -135,7 +137,7 @@ class Partial:
         if self._durable:
             os.fsync(self._file.fileno())
         os.fchmod(self._file.fileno(), 0o644)
-        os.rename(self.path, path)
+        publish(self.path, path, durable=self._durable)
         self._drop_meta()
 
     def _drop_meta(self) -> None:
@@ -158,9 +160,12 @@ def partial_file(
 
     `give_up` is called between tries, and may raise.
     """
-    os.makedirs(folder, exist_ok=True)
+    make_directories(folder)
     path = os.path.join(folder, hashlib.sha256(key.encode()).hexdigest()[:32])
-    with locked(f"{path}.lock", purpose=f"download of {key}", timeout=None, waiting=waiting, give_up=give_up):
+    lock = locked(
+        f"{path}.lock", purpose=f"download of {key}", lease=WORK, timeout=None, waiting=waiting, give_up=give_up
+    )
+    with lock:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with open(fd, "r+b", buffering=0) as file:
             partial = Partial(path, file, durable=durable)

@@ -30,16 +30,33 @@ class NotBuiltError(NotFoundError):
 
 
 class ArtifactStore:
-    """Finds artifacts by id: below the directory `root`, as `layout` says, with records among `refs`."""
+    """Finds artifacts by id: below the directory `root`, as `layout` says, with records among `refs`.
 
-    def __init__(self, root: str, layout: Layout, refs: RefDatabase, objects: ObjectDatabase) -> None:
+    What is not here is looked for `upstream`, where nothing is ever written.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        layout: Layout,
+        refs: RefDatabase,
+        objects: ObjectDatabase,
+        upstream: ArtifactStore | None = None,
+    ) -> None:
         self._root = root
         self._layout = layout
         self._refs = refs
         self._objects = objects
+        self._upstream = upstream
 
     def path(self, artifact: ArtifactId) -> str:
-        """Where the artifact lies, or would lie."""
+        """Where the artifact lies, here or upstream, or would lie here."""
+        if self._upstream is not None and not self.has_own(artifact) and artifact in self._upstream:
+            return self._upstream.path(artifact)
+        return self.own_path(artifact)
+
+    def own_path(self, artifact: ArtifactId) -> str:
+        """Where the artifact lies in this store, or would lie."""
         return os.path.join(self._root, self._layout.path(artifact))
 
     def hash_part(self, artifact: ArtifactId) -> str:
@@ -47,29 +64,63 @@ class ArtifactStore:
         return self._layout.hash_part(artifact)
 
     def __contains__(self, artifact: ArtifactId) -> bool:
+        """Whether the artifact is sealed, here or upstream."""
+        return self.has_own(artifact) or (self._upstream is not None and artifact in self._upstream)
+
+    def has_own(self, artifact: ArtifactId) -> bool:
         """Whether the artifact is sealed here."""
-        return self.record_commit(artifact.spec) is not None and os.path.isdir(self.path(artifact))
+        there = self.own_record(artifact.spec) is not None and os.path.isdir(self.own_path(artifact))
+        return there and not self.gone_from(artifact.spec)
+
+    def gone_from(self, spec: SpecId) -> list[str]:
+        """The paths upstream that an artifact of this store refers to, and that are not there any more."""
+        if self._upstream is None:
+            return []
+        commit = self.own_record(spec)
+        if commit is None:
+            return []
+        elsewhere = read_record(self._objects, commit)[0].elsewhere
+        return [path for path in elsewhere.values() if not os.path.isdir(path)]
 
     def missing(self, artifacts: Iterable[ArtifactId]) -> list[ArtifactId]:
-        """Those that are not sealed here; the refs are read once for all."""
+        """Those that are sealed neither here nor upstream; the refs are read once for all."""
         records = self._refs.all(names.ARTIFACTS)
-        return [
-            one for one in artifacts if names.ARTIFACTS + one.spec not in records or not os.path.isdir(self.path(one))
+        found = [
+            one
+            for one in artifacts
+            if names.ARTIFACTS + one.spec not in records
+            or not os.path.isdir(self.own_path(one))
+            or self.gone_from(one.spec)
         ]
+        return self._upstream.missing(found) if self._upstream is not None and found else found
+
+    def own_record(self, spec: SpecId) -> CommitId | None:
+        """The commit of the record, if there is one here."""
+        return self._refs.get(names.ARTIFACTS + spec)
 
     def record_commit(self, spec: SpecId) -> CommitId | None:
-        """The commit of the record, if there is one."""
-        return self._refs.get(names.ARTIFACTS + spec)
+        """The commit of the record, if there is one, here or upstream."""
+        own = self.own_record(spec)
+        return self._upstream.record_commit(spec) if own is None and self._upstream is not None else own
+
+    def commit_of_record(self, spec: SpecId) -> CommitId:
+        """Likewise; raises `NotBuiltError`."""
+        commit = self.record_commit(spec)
+        if commit is None:
+            raise NotBuiltError(f"no artifact {spec} in this store", hint="hdist build")
+        return commit
 
     def record(self, spec: SpecId) -> ArtifactRecord:
         """The record; raises `NotBuiltError`."""
-        commit = self.record_commit(spec)
+        commit = self.own_record(spec)
+        if commit is None and self._upstream is not None:
+            return self._upstream.record(spec)
         if commit is None:
             raise NotBuiltError(f"no artifact {spec} in this store", hint="hdist build")
         return read_record(self._objects, commit)[0]
 
     def all(self) -> list[tuple[SpecId, CommitId]]:
-        """All records: spec and commit."""
+        """All records that are here: spec and commit."""
         found = self._refs.all(names.ARTIFACTS)
         return [(SpecId(name[len(names.ARTIFACTS) :]), commit) for name, commit in found.items()]
 
@@ -84,15 +135,15 @@ class ArtifactStore:
             if one.name == name and (not version or one.version == version) and one.spec.startswith(digits)
         ]
         if not found and is_hex(text) and len(text) >= _SHORTEST:
-            return [one for one in artifacts if one.spec.startswith(text)]
-        return found
+            found = [one for one in artifacts if one.spec.startswith(text)]
+        return self._upstream.find(text) if not found and self._upstream is not None else found
 
     def claim(self, artifact: ArtifactId) -> str:
-        """Check that the artifact's directory is free for it, and return its path.
+        """Check that the artifact's own directory is free for it, and return its path.
 
         Raises `ConflictError` when another artifact, whose id begins alike, lies there.
         """
-        path = self.path(artifact)
+        path = self.own_path(artifact)
         if not os.path.lexists(path):
             return path
         wanted = self._layout.path(artifact)

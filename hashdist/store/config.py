@@ -21,14 +21,21 @@ class StoreConfig:
     """Where artifacts lie below ``artifacts/``."""
     durability: str = "full"
     """'full': what exit 0 claimed survives power loss; 'fast': it survives crashes of programs."""
+    upstream: str | None = None
+    """The path of a store whose artifacts, sources and prefixes are used as if they were here; None: there is none."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         if self.durability not in DURABILITIES:
             raise InvalidError(f"bad durability '{self.durability}'", hint="'full' or 'fast'")
-        if any(char in self.path for char in "\"\\':;$`!*?[]{}()<>|&# ") or not self.path.isprintable():
+        for path in (self.path, self.upstream or ""):
+            self._check_path(path)
+
+    @staticmethod
+    def _check_path(path: str) -> None:
+        if any(char in path for char in "\"\\':;$`!*?[]{}()<>|&# ") or not (path.isprintable() or not path):
             raise InvalidError(
-                f"a store cannot lie at '{self.path}'",
+                f"a store cannot lie at '{path}'",
                 hint="shells and lists must take its path: no spaces, quotes, nor any of : ; $ ` ! * ? [ { ( < | & #",
             )
 
@@ -39,6 +46,7 @@ class StoreConfig:
             f'path = "{self.path}"\npattern = "{self.layout.pattern}"\n\n'
             "# May be changed: 'full' survives power loss, 'fast' only crashes.\n"
             f'durability = "{self.durability}"\n'
+            + (f'\n# What is there is used, and never copied.\nupstream = "{self.upstream}"\n' if self.upstream else "")
         )
 
     @classmethod
@@ -46,6 +54,6 @@ class StoreConfig:
         """Read the text of the file; raises `DamagedError`."""
         try:
             data = tomllib.loads(text)
-            return cls(data["path"], Layout(data["pattern"]), data.get("durability", "full"))
+            return cls(data["path"], Layout(data["pattern"]), data.get("durability", "full"), data.get("upstream"))
         except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
             raise DamagedError(f"the store's config.toml cannot be read: {error}") from error

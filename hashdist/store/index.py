@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hashdist.fsutil.atomic import write_file
+from hashdist.fsutil.modes import make_directories
 
 if TYPE_CHECKING:
     from .store import Store
@@ -48,8 +49,8 @@ def read_bytes(store: Store, kind: str, key: str) -> bytes | None:
         try:
             with open(os.path.join(folder, key), "rb") as file:
                 return file.read()
-        except FileNotFoundError:
-            continue
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue  # it can be computed again
     return None
 
 
@@ -60,7 +61,7 @@ def write(store: Store, kind: str, key: str, answer: str | bytes) -> None:
         return
     data = answer.encode() if isinstance(answer, str) else answer
     try:
-        os.makedirs(folder, exist_ok=True)
+        make_directories(folder)
         write_file(os.path.join(folder, key), data, durable=False)
     except OSError as error:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}:

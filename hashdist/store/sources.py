@@ -31,6 +31,11 @@ class SourceStore:
         self._store = store
 
     def __contains__(self, id: SourceId) -> bool:
+        """Whether the source is here, or upstream."""
+        upstream = self._store.upstream
+        return self.has_own(id) or (upstream is not None and id in upstream.sources)
+
+    def has_own(self, id: SourceId) -> bool:
         """Whether the source is here."""
         return self._store.refs.get(names.SOURCES + id) is not None
 
@@ -65,14 +70,17 @@ class SourceStore:
         found = [id for id in self.all() if id.startswith(text)]
         if len(found) > 1:
             raise NotFoundError(f"{len(found)} sources begin with '{text}'", hint="give more digits")
+        if not found and self._store.upstream is not None:
+            return self._store.upstream.sources.find(text)
         if not found:
             raise SourceAbsentError(f"no source begins with '{text}'", hint="see: hdist source list")
         return found[0]
 
     def all(self) -> list[SourceId]:
-        """All sources that are here."""
+        """All sources that are here, and not those upstream."""
         return [SourceId(name[len(names.SOURCES) :]) for name in self._store.refs.all(names.SOURCES)]
 
     def seen(self, id: SourceId) -> list[Seen]:
         """Where the source came from, the latest first."""
-        return provenance.history(self._store.refs, self._store.objects, id)
+        found = provenance.history(self._store.refs, self._store.objects, id)
+        return self._store.upstream.sources.seen(id) if not found and self._store.upstream is not None else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hashdist.build import plan as build_plan
@@ -52,12 +53,14 @@ def build_commit(session: Session, commit: CommitId, *, keep_going: bool = False
     return built
 
 
-def build_lock(session: Session, lock: Lock, *, text: str, keep_going: bool = False) -> Built:
-    """Build what a lock names, jailed as the stack file `text` says.
+def build_lock(
+    session: Session, lock: Lock, *, text: str, keep_going: bool = False, only: Sequence[str] | None = None
+) -> Built:
+    """Build what a lock names, or `only` some of its packages, jailed as the stack file `text` says.
 
     Raises `HostDriftError`, `BuildsFailedError`, `ImpureInputError` or what fetching raises.
     """
-    plan, jailing = plan_jailed(session, lock, text)
+    plan, jailing = plan_jailed(session, lock, text, only=only)
     if plan.jobs or plan.host:
         ready_host(session, lock, plan)
     session.fetcher.bring_all(
@@ -87,17 +90,23 @@ def build_lock(session: Session, lock: Lock, *, text: str, keep_going: bool = Fa
     return Built(plan.total, report)
 
 
-def plan_jailed(session: Session, lock: Lock, text: str) -> tuple[BuildPlan, Jailing]:
+def plan_jailed(
+    session: Session, lock: Lock, text: str, *, only: Sequence[str] | None = None
+) -> tuple[BuildPlan, Jailing]:
     """What has to be built, and how it is jailed; raises `ImpureInputError` for what is built and may not be taken."""
-    plan = plan_lock(session, lock)
+    plan = plan_lock(session, lock, only=only)
     jailing = jailing_of(session, text)
     refuse_impure_parts(session.store, plan, jailing)
     return plan, jailing
 
 
-def plan_lock(session: Session, lock: Lock) -> BuildPlan:
-    """Plan the building of all packages that a lock's prefix holds or its packages are."""
-    wanted = {name for name, pin in lock.packages.items() if not pin.build_only} | set(lock.prefix_names())
+def plan_lock(session: Session, lock: Lock, *, only: Sequence[str] | None = None) -> BuildPlan:
+    """Plan the building of all packages that a lock's prefix holds or its packages are, or `only` of some."""
+    wanted = (
+        set(only)
+        if only is not None
+        else {name for name, pin in lock.packages.items() if not pin.build_only} | set(lock.prefix_names())
+    )
     return build_plan.plan(session.store, lock.specs, sorted(wanted))
 
 
@@ -139,6 +148,9 @@ def remember(session: Session, commit: CommitId, lock: Lock, *, text: str) -> No
     names = {name for name, pin in lock.packages.items() if not pin.build_only} | set(lock.prefix_names())
     specs = {name: id for name, id in lock.specs.items() if name in names}
     paths = [artifacts.path(read_spec(objects, specs[name]).artifact) for name in sorted(specs)]
+    if session.store.has_upstream:
+        own = [id for id in specs.values() if artifacts.own_record(id) is not None]
+        paths += sorted({path for id in own for path in artifacts.record(id).elsewhere.values()} - set(paths))
     strict = any(package.jail == "enforce" for package in parse_stack(text).packages.values())
     records = (artifacts.record(id) for id in specs.values())
     pure = (strict or is_strict(session)) and all(record.pure for record in records if record.spec.host is None)

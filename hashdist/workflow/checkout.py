@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hashdist.build.nothing import all_sealed
@@ -10,10 +12,12 @@ from hashdist.checkout.links import Member
 from hashdist.checkout.prefix import Layout, PrefixPlan
 from hashdist.checkout.switch import Checkout, known_prefix, remember_prefix
 from hashdist.errors import ConflictError, NotFoundError
-from hashdist.objects.ids import CommitId
+from hashdist.objects.ids import CommitId, SpecId
 from hashdist.objects.spec import read_spec
 from hashdist.refs import names
 from hashdist.stack.file import parse_stack
+from hashdist.store.readers import leave_pin
+from hashdist.store.store import Store
 
 from .building import build_commit, plan_lock
 from .profile import Profile, find, read_profile
@@ -79,6 +83,28 @@ def ready(session: Session, commit: CommitId) -> str:
         path = prefixes.make(store, plan, env=session.env, progress=session.progress)
         remember_prefix(store, commit, plan.name)
     return path
+
+
+def keep_upstream(session: Session, checkout: Checkout, commit: CommitId) -> None:
+    """Tell upstream stores what a checkout uses there, so that their gc leaves it alone."""
+    store = session.store
+    if store.has_upstream and checkout.prefix is not None:
+        lock = read_profile(store.objects, commit).lock
+        specs = [lock.specs[name] for name in lock.prefix_names()]
+        leave_pin(store, checkout.name, os.path.basename(checkout.prefix), closure(store, specs))
+
+
+def closure(store: Store, specs: Iterable[SpecId]) -> list[SpecId]:
+    """Specs with all that their artifacts refer to, here and upstream."""
+    found: dict[SpecId, None] = {}
+    pending = list(specs)
+    while pending:
+        spec = pending.pop()
+        if spec not in found:
+            found[spec] = None
+            if store.artifacts.record_commit(spec) is not None:
+                pending += store.artifacts.record(spec).references
+    return list(found)
 
 
 def lay_out(session: Session, commit: CommitId) -> tuple[PrefixPlan, Layout]:

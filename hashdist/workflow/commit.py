@@ -61,7 +61,7 @@ def commit_file(
     tip = session.store.refs.get(branch)
     if tip is not None and not force:
         check_base(session, path, text, branch, tip)
-    with in_use(session.store):
+    with in_use(session.store, purpose="commit"):
         resolved = resolve_file(session, path, text, before=tip)
         recorded = _record(session, branch, tip, resolved, message, allow_empty=allow_empty)
     remember_base(session, path, branch, recorded.commit)
@@ -100,7 +100,7 @@ def edit(session: Session, change: Callable[[str], str], *, message: str, profil
     text = change(found.text)
     stack = parse_stack(text)
     files = _kept_files(session, stack, found.files)
-    with in_use(session.store):
+    with in_use(session.store, purpose="commit"):
         resolved = pin(session, text, stack, files, before=found.lock)
         return _record(session, branch, tip, resolved, message, allow_empty=False)
 
@@ -110,7 +110,7 @@ def update(session: Session, moving: Moving, *, message: str, profile: str | Non
     branch, tip, found = _tip(session, profile)
     session = where_it_was(session, tip)
     stack = parse_stack(found.text)
-    with in_use(session.store):
+    with in_use(session.store, purpose="commit"):
         resolved = pin(session, found.text, stack, found.files, before=found.lock, moving=moving)
         return _record(session, branch, tip, resolved, message, allow_empty=False)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hashdist.errors import InvalidError, NotFoundError
 from hashdist.fsutil.atomic import write_file
+from hashdist.fsutil.modes import make_directories
 from hashdist.hostscan.finding import scan
 from hashdist.hostscan.live import LiveHost
 from hashdist.objects import manifest
@@ -78,7 +79,7 @@ def _manifest(entry: HostEntry, host: LiveHost, env: Mapping[str, str], cache: s
             return known
     found = scan(entry, host).manifest
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time and nothing else
-        os.makedirs(cache, exist_ok=True)
+        make_directories(cache)
         write_file(path, found + b"\0end\n", durable=False)
     return found
 

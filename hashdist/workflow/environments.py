@@ -17,6 +17,7 @@ from hashdist.checkout.switch import Checkout
 from hashdist.errors import ConflictError, HashdistError, InvalidError, NotFoundError
 from hashdist.fsutil.removal import remove_tree
 
+from .checkout import keep_upstream
 from .prefixes import Named
 from .session import Session
 
@@ -66,6 +67,8 @@ def make_environment(session: Session, place: str, base: Named) -> str:
     try:
         os.makedirs(place, exist_ok=True)
         new.switch(base.commit, base.path, branch=None, reason=f"venv: on {base.name}")
+        if base.commit is not None:
+            keep_upstream(session, new, base.commit)
         with session.progress.task("venv", None, "step"):
             _make(session, place, python)
         with open(os.path.join(place, site, "hashdist-prefix.pth"), "w", encoding="utf-8") as file:
@@ -82,7 +85,10 @@ def make_environment(session: Session, place: str, base: Named) -> str:
                 os.mkdir(place)
         raise
     if ours:
-        Checkout(session.store, link).switch(base.commit, base.path, branch=None, reason=f"venv: on {base.name}")
+        moved = Checkout(session.store, link)
+        moved.switch(base.commit, base.path, branch=None, reason=f"venv: on {base.name}")
+        if base.commit is not None:
+            keep_upstream(session, moved, base.commit)
         new.forget()
         os.unlink(new.path)
     return place

@@ -25,7 +25,7 @@ def sources_of(session: Session, revisions: tuple[str, ...]) -> list[SourceId]:
 
 def fetch_sources(session: Session, revision: str | None) -> tuple[list[Pin], int]:
     """Bring what is missing of a revision's sources; all its pins, and how many were missing."""
-    with in_use(session.store):
+    with in_use(session.store, purpose="source fetch"):
         pins = pins_of(session, revision)
         missing = sum(pin.tree not in session.store.sources for pin in pins)
         where_it_was(session, find(session.store, revision)).fetcher.bring_all(pins)

@@ -79,7 +79,7 @@ def live_host(session: Session) -> Iterator[LiveHost]:
 
 def scan_host(session: Session, entries: Sequence[HostEntry]) -> list[Scanned]:
     """Scan, record the scans, and make the artifacts of links; nothing is recorded unless all are found."""
-    with in_use(session.store), live_host(session) as host:
+    with in_use(session.store, purpose="host scan"), live_host(session) as host:
         captures = [scan(entry, host) for entry in entries]
         before = newest_scans(session.store.refs, session.store.objects, session.where.host_class)
         return [

@@ -16,6 +16,7 @@ from hashdist.checkout.switch import known_prefix
 from hashdist.environment.modulefile import MARK, Module, modulefile
 from hashdist.errors import ConflictError, HashdistError, NotFoundError
 from hashdist.fsutil import atomic
+from hashdist.fsutil.modes import make_directories
 from hashdist.objects.artifact_id import ArtifactId
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
@@ -91,7 +92,7 @@ def add_tree(session: Session, tree: str) -> list[str]:
     tree = os.path.realpath(tree)
     os.makedirs(tree, exist_ok=True)
     register = session.store.inside(REGISTER)
-    os.makedirs(register, exist_ok=True)
+    make_directories(register)
     link = os.path.join(register, hashlib.sha256(os.fsencode(tree)).hexdigest()[:12])
     if not os.path.islink(link):
         atomic.replace_symlink(link, tree, durable=session.store.durable)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from hashdist.errors import ConflictError
 from hashdist.fsutil.atomic import write_file
+from hashdist.fsutil.modes import make_directories
 from hashdist.objects.database import object_id
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
@@ -59,7 +60,7 @@ def _base_path(session: Session, path: str, branch: str) -> str:
 def remember_base(session: Session, path: str, branch: str, commit: CommitId) -> None:
     """Note which commit a file on disk was recorded as."""
     place = _base_path(session, path, branch)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
+    make_directories(os.path.dirname(place))
     write_file(place, f"{commit}\n".encode(), durable=False)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from hashdist.build.nothing import gone_upstream
 from hashdist.checkout.prefix import DOCUMENT
 from hashdist.checkout.switch import Checkout, known_prefix
 from hashdist.environment.loading import check_path
 from hashdist.errors import NotFoundError
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
+from hashdist.store.store import Store
 
 from .checkout import missing, ready, whole_prefix
 from .profile import find
@@ -53,7 +55,7 @@ def _find(session: Session, text: str | None) -> Named:
         if checkout.commit is None or checkout.prefix is None:
             raise NotFoundError("nothing is checked out", hint="hdist checkout PROFILE")
         if not os.path.isdir(checkout.prefix):
-            raise NotFoundError(f"'{checkout.path}' leads nowhere", hint="hdist checkout")
+            raise _nowhere(store, checkout, checkout.commit)
         return Named(checkout.branch or "HEAD", os.path.realpath(checkout.prefix), checkout.commit)
     if text.startswith(("/", "./", "../")) or text in {".", ".."}:
         path = os.path.realpath(text)
@@ -65,9 +67,40 @@ def _find(session: Session, text: str | None) -> Named:
     if not path:
         count, total = missing(session, commit)
         if count:
-            raise NotBuiltYetError(f"{count} of {total} of '{text}' are not built", hint=f"hdist build {text}")
+            raise NotBuiltYetError(
+                f"{count} of {total} of '{text}' are not built{words_of_gone(store, commit)}",
+                hint=f"hdist build {text}",
+            )
         path = ready(session, commit)
     return Named(_short(store.refs.find(text), text, commit), path, commit)
+
+
+class GoneUpstreamError(NotFoundError):
+    """A prefix that was used from an upstream store, which has it no more."""
+
+    code = "gone_upstream"
+
+
+def _nowhere(store: Store, checkout: Checkout, commit: CommitId) -> NotFoundError:
+    prefix = checkout.prefix or ""
+    above = next((one for one in store.chain[1:] if prefix.startswith(one.inside("prefixes") + "/")), None)
+    if above is None:
+        return NotFoundError(f"'{checkout.path}' leads nowhere", hint="hdist checkout")
+    name = checkout.branch or commit[:12]
+    return GoneUpstreamError(
+        f"'{checkout.path}' shows a prefix of the upstream store '{above.path}' that is gone from there",
+        hint=f"hdist checkout --build {name} makes it here",
+    )
+
+
+def words_of_gone(store: Store, commit: CommitId) -> str:
+    """What to add where something is not built because it has gone upstream; nothing where that is not so."""
+    gone = gone_upstream(store, commit)
+    if not gone:
+        return ""
+    places = sorted({one.path for one in store.chain[1:] for path in gone if path.startswith(one.path + "/")})
+    shown = ", ".join(gone[:3]) + (" …" if len(gone) > 3 else "")  # noqa: PLR2004 - enough to know them by
+    return f"; gone from the upstream store {', '.join(places)}: {shown}"
 
 
 def commit_shown(session: Session, link: str, prefix: str) -> CommitId | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,10 +11,12 @@ from hashdist.objects.database import Commit, ObjectDatabase
 from hashdist.objects.ids import CommitId
 from hashdist.objects.tree import Mode
 from hashdist.refs import names
-from hashdist.refs.revision import resolve
+from hashdist.refs.revision import RevisionNotFoundError, resolve
 from hashdist.stack.lock import Lock
 from hashdist.store.store import Store
 
+#: What means something of this store, whatever there is upstream.
+_OWN = re.compile(r"(HEAD|@)?([~^@].*)?\Z")
 STACK = "stack.toml"
 LOCK = "lock.json"
 SPECS = "specs"
@@ -53,8 +56,18 @@ def read_profile(objects: ObjectDatabase, id: CommitId) -> Profile:
 
 
 def find(store: Store, revision: str | None, *, head: str = "HEAD") -> CommitId:
-    """The commit that a revision means; None means HEAD, which stands for the ref `head`."""
-    return resolve(store.refs, lambda: store.objects, revision or "HEAD", head=head)
+    """The commit that a revision means, here or else upstream; None means HEAD, which stands for the ref `head`."""
+    try:
+        return resolve(store.refs, lambda: store.objects, revision or "HEAD", head=head)
+    except RevisionNotFoundError:
+        if store.upstream is None or revision is None or _OWN.match(revision):
+            raise
+        # what somebody upstream calls so
+        try:
+            return find(store.upstream, revision)
+        except RevisionNotFoundError:
+            pass
+        raise
 
 
 def head_branch(store: Store) -> str:

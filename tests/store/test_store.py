@@ -1,15 +1,17 @@
 """Stores are made whole, and only stores of a known format are opened."""
 
+import json
 import os
 
 import pytest
 
 from hashdist import Store
 from hashdist.errors import ConflictError, DamagedError, InvalidError
+from hashdist.fsutil import holders
 from hashdist.objects.artifact_id import ArtifactId
 from hashdist.objects.ids import SpecId
 from hashdist.store.making import init_store
-from hashdist.store.roots import Running, in_use, running
+from hashdist.store.roots import Running, assume_dead, in_use, running
 from hashdist.store.store import NotAStoreError, UnsupportedFormatError
 
 
@@ -76,27 +78,38 @@ def test_roots_of_running_commands(store, clock):
     """What a command uses is a root while it runs, and not after it; a file left by a crash does not count."""
     spec = SpecId("ab" * 20)
     nothing = Running(frozenset(), None)
-    with in_use(store, [spec]):
+    with in_use(store, [spec], purpose="one"):
         clock.now += 5
-        with in_use(store):
-            assert running(store) == Running(frozenset({spec}), int(clock.now) - 5)
+        with in_use(store, purpose="two"):
+            found = running(store)
+            assert (found.specs, found.since) == ({spec}, int(clock.now) - 5)
+            assert sorted(holder.purpose for holder in found.holders) == ["one", "two"]
     assert running(store) == nothing
 
-    def leave(name, text):
+    def leave(name, **fields):
+        holder = holders.me("x", since=7, lease=100)._replace(**fields)
         with open(store.inside("roots", name), "w") as file:
-            file.write(text)
+            json.dump({"holder": holder.line(), "specs": [spec]}, file)
+        os.utime(store.inside("roots", name), (clock.now - 50, clock.now - 50))
 
-    document = '{"host": "%s", "boot": "x", "pid": 1, "since": 7, "specs": ["%s"]}'
-    leave("left", document % (os.uname().nodename, spec))
-    leave("rubbish", "{")
+    leave("dead", started="12")
+    leave("other-start-of-this-machine", boot="x")
+    leave("half.tmp-x", host="h")
     assert running(store, drop_stale=True) == nothing
     assert not os.listdir(store.inside("roots"))
-    leave("elsewhere", document % ("another-host", spec))
-    assert running(store, drop_stale=True) == Running(frozenset({spec}), 7)
+    leave("elsewhere", host="another-host", boot="x")
+    leave("container-here", space="pid:[1]")
+    assert running(store, drop_stale=True).specs == {spec}
+    assert len(running(store).holders) == 2
+    clock.now += 100  # both leases are over
+    assert running(store, drop_stale=True) == nothing
+    leave("elsewhere", host="another-host", boot="x")
+    assert len(assume_dead(store, "another-host")) == 1
+    assert running(store) == nothing
 
 
 def test_a_root_that_cannot_be_read(store):
-    """A root that somebody holds and nobody can read stops gc: it could name anything."""
+    """A root that nobody can read stops gc: it could name anything."""
     with in_use(store):
         (name,) = os.listdir(store.inside("roots"))
         with open(store.inside("roots", name), "w") as file:

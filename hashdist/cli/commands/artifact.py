@@ -39,7 +39,7 @@ def show(app: App, name: str) -> None:
     """Show what is known of an artifact."""
     store = app.store
     artifact = one_artifact(app, name)
-    record, commit = read_record(store.objects, store.refs[f"refs/artifacts/{artifact.spec}"])
+    record, commit = read_record(store.objects, store.artifacts.commit_of_record(artifact.spec))
     entries = manifest.decode(record.manifest)
     size = sum(entry.size or 0 for entry in entries)
     document = {

@@ -7,11 +7,13 @@ import os
 
 import click
 
+from hashdist.build.nothing import all_sealed
 from hashdist.cli.app import App, command as make
 from hashdist.cli.quick import nothing_to_do
 from hashdist.store.roots import in_use
 from hashdist.workflow import building
 from hashdist.workflow.commit import read_stack_file, resolve_file
+from hashdist.workflow.jailing import is_strict
 from hashdist.workflow.profile import find, read_profile
 from hashdist.workflow.session import Session
 
@@ -30,7 +32,12 @@ def build(app: App, what: str | None, jobs: int | None, jail: str | None, keep_g
     """Build what is missing of a profile (HEAD), or of a stack file that is not recorded."""
     app.jail = jail
     session = app.session if jobs is None else dataclasses.replace(app.session, jobs=jobs)
-    with in_use(app.store):
+    if not dry_run and what is not None and not _is_file(what):
+        total = all_sealed(app.store, find(app.store, what), strict=is_strict(session))
+        if total is not None:
+            app.say(nothing_to_do(total).rstrip("\n"))
+            return
+    with in_use(app.store, purpose="build"):
         _build(app, session, what, keep_going=keep_going, dry_run=dry_run)
 
 

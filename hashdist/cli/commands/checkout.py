@@ -15,7 +15,7 @@ from hashdist.errors import HashdistError
 from hashdist.workflow import checkout as verbs
 from hashdist.workflow.environments import forget_environment
 from hashdist.workflow.modules import after_checkout
-from hashdist.workflow.prefixes import NotBuiltYetError
+from hashdist.workflow.prefixes import NotBuiltYetError, words_of_gone
 
 
 @make(fetches=True)
@@ -60,6 +60,7 @@ def checkout(
     was_there = verbs.whole_prefix(session, target.commit) is not None
     prefix = verbs.ready(session, target.commit)
     checkout.switch(target.commit, prefix, branch=target.branch, reason=f"checkout: {name or 'tip'}")
+    verbs.keep_upstream(session, checkout, target.commit)
     branch = checkout.branch
     app.say(switched(branch, target.commit, checkout.path).rstrip("\n"))
     if not was_there:
@@ -72,7 +73,8 @@ def _show_plan(app: App, target: verbs.Target) -> None:
     missing, total = verbs.missing(app.session, target.commit)
     if missing:
         name = (target.branch or target.commit).removeprefix("refs/heads/")
-        raise NotBuiltYetError(f"{missing} of {total} to build", hint=f"hdist build {name}")
+        gone = words_of_gone(app.store, target.commit)
+        raise NotBuiltYetError(f"{missing} of {total} to build{gone}", hint=f"hdist build {name}")
     plan, layout = verbs.lay_out(app.session, target.commit)
     app.put(f"prefix {plan.path}{' (there already)' if os.path.isdir(plan.path) else ''}")
     for line in layout.lines():
@@ -104,7 +106,7 @@ def _ask(app: App, target: verbs.Target, new: str | None) -> None:
     missing, total = verbs.missing(app.session, target.commit)
     if not missing:
         return
-    words = f"{missing} of {total} to build"
+    words = f"{missing} of {total} to build{words_of_gone(app.store, target.commit)}"
     if sys.stdin.isatty() and sys.stderr.isatty():
         click.confirm(f"{words}; build now?", abort=True, err=True)
         return

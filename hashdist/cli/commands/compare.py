@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from hashdist.cli.app import App, command as make
+from hashdist.cli.owner import be_ourselves_again
 from hashdist.cli.running import cannot_run, command_of, with_prefixes
 from hashdist.workflow.timing import Comparison, Sample, compare as measure
 
@@ -20,7 +21,7 @@ _MEASURES: dict[str, Callable[[Sample], float]] = {
 }
 
 
-@make(reads=True)
+@make(reads=True, runs=True)
 @click.argument("one", metavar="A")
 @click.argument("two", metavar="B")
 @click.argument("arguments", nargs=-1, required=True, metavar="-- COMMAND [ARGUMENT]...", type=click.UNPROCESSED)
@@ -33,6 +34,7 @@ def compare(app: App, one: str, two: str, arguments: tuple[str, ...], runs: int,
     """
     words = command_of(arguments)
     environments = (with_prefixes(app, [one]), with_prefixes(app, [two]))
+    be_ourselves_again()
     for env in environments:
         path = shutil.which(words[0], path=env.get("PATH")) or words[0]
         if not os.access(path, os.X_OK):

@@ -13,6 +13,7 @@ from hashdist.cli.app import App, command as make, here, writing
 from hashdist.cli.commands.artifact import one_artifact
 from hashdist.cli.identity import cache_path
 from hashdist.cli.jailing import details, summary
+from hashdist.cli.owner import be_ourselves_again
 from hashdist.errors import HashdistError
 from hashdist.preload.report import Report
 from hashdist.preload.rules import Rules
@@ -28,7 +29,7 @@ class _Wrapper(click.Command):
     allow_interspersed_args = False
 
 
-@make(reads=True, kind=_Wrapper)
+@make(reads=True, runs=True, kind=_Wrapper)
 @click.argument("arguments", nargs=-1, required=True, metavar="-- COMMAND [ARGUMENT]...", type=click.UNPROCESSED)
 @click.option("--enforce", is_flag=True, help="Hide what is undeclared; without it nothing is changed, only told.")
 @click.option("--allow", multiple=True, metavar="PATH", help="Let PATH and all below it be read; may be repeated.")
@@ -59,6 +60,7 @@ def jail(
     with writing(file) if file is not None else contextlib.nullcontext() as opened:
         rules = declared(allow, write, here(app.env), app.env)
         _allow_software(app, rules, (*(["base@1"] if base else []), *finders), artifacts)
+        be_ourselves_again()
         done = run(
             arguments,
             rules,

@@ -8,7 +8,7 @@ from hashdist.cli.app import App, command as make
 from hashdist.cli.running import Wrapper, become, command_of, with_prefixes
 
 
-@make(kind=Wrapper)
+@make(runs=True, kind=Wrapper)
 @click.argument("revision", metavar="PROFILE|REVISION|PREFIX")
 @click.argument("arguments", nargs=-1, required=True, metavar="-- COMMAND [ARGUMENT]...", type=click.UNPROCESSED)
 def run(app: App, revision: str, arguments: tuple[str, ...]) -> None:

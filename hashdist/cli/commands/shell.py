@@ -8,7 +8,7 @@ from hashdist.cli.app import App, command as make
 from hashdist.cli.running import become, with_prefixes
 
 
-@make()
+@make(runs=True)
 @click.argument("names", nargs=-1, metavar="[PROFILE|REVISION|PREFIX]...")
 def shell(app: App, names: tuple[str, ...]) -> None:
     """Start your shell ($SHELL) with prefixes loaded; leave it with exit. Without a name what is checked out."""

@@ -38,7 +38,7 @@ def command(
     if len(things) > 1 and (sha256 or rev):
         raise UsageError("--sha256 and --rev are for one source at a time")
     wanted = {thing: declare(thing, sha256=sha256, subdir=subdir, rev=rev, wheel=wheel is not None) for thing in things}
-    with in_use(app.store):
+    with in_use(app.store, purpose="source add"):
         found = _add_all(app, wanted, wheel)
     pins = {thing: one for thing, one in found.items() if isinstance(one, Pin)}
     failures = {thing: one for thing, one in found.items() if isinstance(one, HashdistError)}

@@ -25,7 +25,7 @@ def command(app: App, folder: str, revisions: tuple[str, ...]) -> None:
         raise UsageError("an empty text names no directory")
     wanted = sources_of(app.session, revisions) if revisions else app.store.sources.all()
     made: list[Mirrored] = []
-    with in_use(app.store), app.progress.task("mirror", len(wanted), "source") as task:
+    with in_use(app.store, purpose="source mirror"), app.progress.task("mirror", len(wanted), "source") as task:
         for one in write_mirror(app.store, os.path.abspath(folder), wanted, app.settings):
             task.advance(int(not made or made[-1].id != one.id))
             made.append(one)

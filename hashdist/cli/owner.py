@@ -1,0 +1,43 @@
+"""Root acts on somebody's store as that somebody: nothing of root's is left there, and no build has root's rights."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+#: Root's own groups, while we act as somebody else.
+_groups: list[int] = []
+
+
+def is_other(path: str) -> bool:
+    """Whether we are root, and the store at `path` is somebody else's."""
+    try:
+        return os.geteuid() == 0 and os.stat(path).st_uid != 0
+    except OSError:
+        return False
+
+
+def act_as_owner(path: str, *, for_good: bool) -> None:
+    """Be the owner of the store at `path`, if we are root: `for_good`, or until `be_ourselves_again`."""
+    if not is_other(path):
+        return
+    status = os.stat(path)
+    _groups[:] = os.getgroups()
+    try:
+        os.initgroups(pwd.getpwuid(status.st_uid).pw_name, status.st_gid)
+    except KeyError:
+        os.setgroups([status.st_gid])
+    if for_good:
+        os.setresgid(status.st_gid, status.st_gid, status.st_gid)
+        os.setresuid(status.st_uid, status.st_uid, status.st_uid)
+    else:
+        os.setegid(status.st_gid)
+        os.seteuid(status.st_uid)
+
+
+def be_ourselves_again() -> None:
+    """Be root again, before another program is run for root."""
+    if os.getuid() == 0 and os.geteuid() != 0:
+        os.seteuid(0)
+        os.setegid(os.getgid())
+        os.setgroups(_groups)

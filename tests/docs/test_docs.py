@@ -354,3 +354,44 @@ def test_all_code_has_a_room():
     for entry in (ROOT / "hashdist").iterdir():
         if entry.is_dir() and entry.name != "__pycache__":
             assert f"`{entry.name}/`" in text
+
+
+def test_how_to_free_space_and_mend_damage(shell, tmp_path):
+    """What the pages about space and damage show works as it stands."""
+    text = package("zlib") + package("tool", build_only="true")
+    (tmp_path / "person/stack.toml").write_text(text)
+    (tmp_path / "person/old.toml").write_text(package("old"))
+    setting_up = (
+        "hdist commit -m first; hdist checkout --build; hdist commit old.toml -m old -b old-experiment;"
+        "hdist build old-experiment; hdist tag paper-2019 old-experiment"
+    )
+    assert shell(setting_up).returncode == 0
+    for page in ("docs/how-to/free-space.md", "docs/how-to/damage.md"):
+        for block in blocks(page, "console"):
+            for command, _ in steps(block):
+                done = shell(command)
+                assert done.returncode == 0, f"{command}\n{done.stdout}"
+
+
+def test_how_to_share_a_store(shell, tmp_path):
+    """What the page about shared stores shows works as it stands, but for the names of the site."""
+    import grp
+
+    work = tmp_path / "person"
+    (work / "stack.toml").write_text(package("a"))
+    above = f"{tmp_path}/apps"
+    made = shell(
+        f"hdist --store {above} init; hdist --store {above} commit -m m; hdist --store {above} checkout --build"
+    )
+    assert made.returncode == 0, made.stdout
+    group = grp.getgrgid(os.getegid()).gr_name
+    for number, block in enumerate(blocks("docs/how-to/shared-store.md", "console")):
+        for command, _ in steps(block):
+            words = command.replace("/apps/hashdist", above).replace("--group hpc", f"--group {group}")
+            store = {"HDIST_STORE": f"{tmp_path}/own" if "group" not in command else f"{tmp_path}/group"}
+            done = shell(words, store)
+            assert done.returncode == 0, f"{number} {words}\n{done.stdout}"
+    from hashdist.fsutil.removal import remove_tree
+
+    for name in ("own", "group", "apps"):
+        remove_tree(str(tmp_path / name))

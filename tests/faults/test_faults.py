@@ -10,6 +10,7 @@ import pytest
 from support import package
 
 from hashdist.gc import plan as gc_plan, sweeping
+from hashdist.gc.policy import Policy
 
 SLOW = package("slow", "mkdir -p $PREFIX/x; echo started > $PREFIX/x/f; sleep {}; echo done > $PREFIX/x/f")
 
@@ -155,12 +156,12 @@ def test_gc_killed(store, hdist, write, tmp_path):
     """A gc that was killed after it took the refs is finished by the next one."""
     write("stack.toml", package("a"))
     hdist("build", "stack.toml")
-    planned = gc_plan.plan(store, grace=0)
+    planned = gc_plan.plan(store, Policy(grace=0))
     with store.refs.transaction("as gc does") as transaction:
         for name, commit in planned.refs.items():
             transaction.delete(name, old=commit)
     assert "made" not in hdist("artifact", "list").stdout
-    swept = sweeping.collect(store, grace=0)
+    swept = sweeping.collect(store, Policy(grace=0))
     assert {victim.path for victim in swept.artifacts} == {victim.path for victim in planned.artifacts}
     hdist("build", "stack.toml")
 
@@ -252,11 +253,11 @@ def test_gc_during_a_commit(store, session, write):
     path = write("stack.toml", package("a"))
     with in_use(store):
         resolved = commit.resolve_file(session, path, package("a"), before=None)
-        assert gc_plan.plan(store, grace=0).refs == {}
-        sweeping.collect(store, grace=0)
+        assert gc_plan.plan(store, Policy(grace=0)).refs == {}
+        sweeping.collect(store, Policy(grace=0))
         assert all(spec in store.objects for spec in resolved.specs.values())
         recorded = commit.commit_file(session, path, message="m")
-    sweeping.collect(store, grace=0)
+    sweeping.collect(store, Policy(grace=0))
     building.build_commit(session, recorded.commit)
 
 

@@ -10,6 +10,7 @@ import tempfile
 import pytest
 
 from hashdist.errors import DamagedError
+from hashdist.gc.policy import Policy
 from hashdist.gc.sweeping import collect
 from hashdist.objects import libgit2
 from hashdist.objects.database import NOBODY, ObjectDatabase, object_id
@@ -240,7 +241,7 @@ def test_more_packs_than_files_may_be_open(store, tmp_path):
         assert objects.packed.find(ObjectId(tree)) is not None, "the pack of what is exported is looked into"
         assert import_directory(objects, str(tmp_path / "in")) == tree
         id = store.sources.keep(tree, reason="test")
-        collect(store, grace=14 * 24 * 3600)
+        collect(store, Policy(grace=14 * 24 * 3600))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert sum(name.endswith(".pack") for name in os.listdir(os.path.join(store.git, "objects/pack"))) == 1

@@ -13,6 +13,7 @@ from sources.servers import serving
 from sources.test_download import archive, quick
 
 from hashdist.errors import ConflictError, NotFoundError
+from hashdist.gc.policy import Policy
 from hashdist.gc.sweeping import collect
 from hashdist.objects.directory import import_directory
 from hashdist.progress import SILENT
@@ -200,11 +201,11 @@ def test_gc_takes_all_of_a_source(store, folder, tmp_path, clock):
     os.makedirs(store.inside("origins", "abc"))
     with open(store.inside("downloads/partial", "abc"), "w"):
         pass
-    collect(store, grace=14 * 24 * 3600)
+    collect(store, Policy(grace=14 * 24 * 3600))
     assert id in store.sources
     assert store.sources.seen(id)
     clock.now += 60 * 24 * 3600
-    collect(store, grace=0)
+    collect(store, Policy(grace=0))
     assert store.sources.all() == []
     assert store.refs.all("refs/provenance/") == {}
     for place in ("unpacked", "origins", "downloads/partial", "index/archive", "index/states"):

@@ -12,6 +12,7 @@ from hashdist.build.scheduler import BuildsFailedError
 from hashdist.checkout.switch import Checkout, NotALinkError, known_prefix
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.gc import plan as gc_plan, sweeping
+from hashdist.gc.policy import Policy
 from hashdist.gc.usage import usage
 from hashdist.objects import manifest
 from hashdist.objects.spec import read_spec
@@ -112,17 +113,19 @@ def test_gc_takes_what_only_the_dead_had(session, committed, git, clock):
     gone = branching.delete_branch(store, "exp", force=True)
     with pytest.raises(NotFoundError):
         find(store, "exp")
-    assert [victim.path for victim in gc_plan.plan(store, grace=3600).files if "/downloads/" not in victim.path] == []
-    planned = gc_plan.plan(store, grace=0)
+    assert [
+        victim.path for victim in gc_plan.plan(store, Policy(grace=3600)).files if "/downloads/" not in victim.path
+    ] == []
+    planned = gc_plan.plan(store, Policy(grace=0))
     assert {victim.path for victim in planned.artifacts} == set(dead)
     assert [victim.path for victim in planned.prefixes] == [second]
     assert planned.size > 0 and planned.inodes > 0
-    sweeping.collect(store, grace=0)
+    sweeping.collect(store, Policy(grace=0))
     assert not any(os.path.exists(path) for path in (*dead, second))
     assert all(os.path.isdir(path) for path in (*kept, first))
     assert "error" not in git("fsck", "--full", "--strict")
     assert gone not in git("cat-file", "--batch-all-objects", "--batch-check")
-    assert gc_plan.plan(store, grace=0).files == []
+    assert gc_plan.plan(store, Policy(grace=0)).files == []
     assert switch(session, "main") == first
 
 
@@ -136,9 +139,9 @@ def test_grace_is_counted_from_death(session, committed, clock):
     clock.now += 10_000_000
     branching.delete_branch(session.store, "exp", force=True)
     clock.now += 3000
-    assert gc_plan.plan(session.store, grace=3600).artifacts == []
+    assert gc_plan.plan(session.store, Policy(grace=3600)).artifacts == []
     clock.now += 1000
-    assert len(gc_plan.plan(session.store, grace=3600).artifacts) == 2
+    assert len(gc_plan.plan(session.store, Policy(grace=3600)).artifacts) == 2
 
 
 def test_gc_stops_at_damage(session, committed):
@@ -150,7 +153,7 @@ def test_gc_stops_at_damage(session, committed):
     with open(os.path.join(session.store.git, "refs/heads/exp"), "w"):
         pass
     with pytest.raises(RefDamagedError, match="exp"):
-        sweeping.collect(session.store, grace=0)
+        sweeping.collect(session.store, Policy(grace=0))
     assert os.path.isdir(artifact(session, "a"))
 
 

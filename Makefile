@@ -1,6 +1,6 @@
 # make demo: set up everything and run the main job on real software
 # make test: set up everything and run the tests
-.PHONY: demo test lint docs bench setup clean
+.PHONY: demo test lint docs sweep bench setup clean
 
 VENV := .venv
 PYTHON ?= python3
@@ -22,6 +22,10 @@ lint: setup
 
 docs: setup
 	$(BIN)/python docs/generate.py
+
+# every system call of every command fails once: an hour or so
+sweep: setup
+	HDIST_SWEEP=full $(BIN)/python -m pytest -n 2 tests/faults/test_sweeps.py tests/faults/test_crowd.py $(TESTFLAGS)
 
 bench: setup
 	$(BIN)/python benchmarks/run.py

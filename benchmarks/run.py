@@ -7,6 +7,6 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-for name in ("startup", "importing", "nothing_to_do", "hosts", "jail", "prefixes"):
+for name in ("startup", "importing", "nothing_to_do", "hosts", "jail", "prefixes", "promises"):
     print(f"\n# {name}", flush=True)
     subprocess.run([sys.executable, os.path.join(HERE, f"{name}.py")], check=True)

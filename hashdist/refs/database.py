@@ -7,32 +7,23 @@ millisecond. On disk it is plain git: loose files, ``packed-refs`` and ``logs/``
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from hashdist.errors import ConflictError, DamagedError, NotFoundError
-from hashdist.fsutil import atomic
-from hashdist.fsutil.clock import file_system_time
 from hashdist.fsutil.locks import locked
-from hashdist.fsutil.modes import file_mode, make_directories
 from hashdist.objects.ids import CommitId
 
 from . import names
+from .files import RefFiles
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from .reflog import ReflogEntry
 
 ZERO = "0" * 40
 _SYMBOLIC = "ref: "
-_LONGEST_LINE = 1 << 16
-#: Seconds that a git takes at most to write a ref once it has the lock for it.
-_GIT_IS_QUICK = 5
-#: Seconds between two looks at whether it is done.
-_POLL = 0.05
 
 
 class RefMovedError(ConflictError):
@@ -67,10 +58,8 @@ class RefDatabase:
     ) -> None:
         self.path = path
         self._lock = lock
-        self._identity = identity
-        self._clock = clock
-        self._stamping = stamping
-        self._durable = durable
+        self.files = RefFiles(path, lock=lock, identity=identity, clock=clock, stamping=stamping, durable=durable)
+        """Writes them, while the lock is held."""
         self._before_move = before_move
         self._bring = bring
         self._waiting = waiting
@@ -137,11 +126,11 @@ class RefDatabase:
         """What a ref was, newest first."""
         from .reflog import parse_reflog  # noqa: PLC0415 - dataclasses would slow every switch of checkouts
 
-        return parse_reflog(self._log_path(name))
+        return parse_reflog(self.files.log_path(name))
 
     def last_moved(self, name: str) -> float | None:
         """When a ref last moved, by the file system's clock, in seconds since 1970; None if nothing tells."""
-        for path in (self._log_path(name), os.path.join(self.path, name), os.path.join(self.path, "packed-refs")):
+        for path in (self.files.log_path(name), os.path.join(self.path, name), os.path.join(self.path, "packed-refs")):
             with contextlib.suppress(OSError):
                 return os.stat(path).st_mtime
         return None
@@ -150,7 +139,10 @@ class RefDatabase:
         """The names of all refs that have a reflog."""
         root = os.path.join(self.path, "logs")
         return sorted(
-            os.path.relpath(os.path.join(folder, file), root) for folder, _, files in os.walk(root) for file in files
+            os.path.relpath(os.path.join(folder, file), root)
+            for folder, _, files in os.walk(root)
+            for file in files
+            if not file.endswith(".lock")
         )
 
     @contextlib.contextmanager
@@ -158,7 +150,7 @@ class RefDatabase:
         """Keep all refs from moving while another program (git) works on them."""
         with locked(self._lock, purpose=purpose, waiting=self._waiting) as hold:
             if hold.after_crash:
-                self._remove_lock_files()
+                self.files.remove_lock_files()
             yield
 
     @contextlib.contextmanager
@@ -170,7 +162,7 @@ class RefDatabase:
         self._before_move()
         with locked(self._lock, purpose=reason, waiting=self._waiting) as hold:
             if hold.after_crash:
-                self._remove_lock_files()
+                self.files.remove_lock_files()
             transaction = Transaction(self, reason)
             yield transaction
             transaction._apply()  # noqa: SLF001 - the two are one
@@ -179,6 +171,13 @@ class RefDatabase:
         """Move one ref from `old` (None: it is not there yet) to `new`."""
         with self.transaction(reason) as transaction:
             transaction.update(name, new, old=old)
+
+    def _is_at(self, name: str, id: CommitId) -> bool:
+        return self._loose(name) == id
+
+    def drop(self, gone: set[str]) -> None:
+        """Remove refs with their reflogs; for a transaction, which holds the lock."""
+        self.files.remove(gone, self._packed().keys())
 
     def _loose(self, name: str) -> str | None:
         try:
@@ -193,7 +192,7 @@ class RefDatabase:
         except (OSError, UnicodeDecodeError) as error:
             raise RefDamagedError(f"ref '{name}' cannot be read: {error}") from error
         if not value.endswith("\n"):
-            raise RefDamagedError(f"ref '{name}' is cut short", hint=f"see its reflog, {self._log_path(name)}")
+            raise RefDamagedError(f"ref '{name}' is cut short", hint=f"see its reflog, {self.files.log_path(name)}")
         return value[:-1]
 
     def _loose_names(self, prefix: str) -> Iterator[str]:
@@ -239,82 +238,6 @@ class RefDatabase:
         except ValueError as error:
             raise RefDamagedError(f"ref '{name}' holds '{value[:60]}', which is no id") from error
 
-    def _log_path(self, name: str) -> str:
-        return os.path.join(self.path, "logs", name)
-
-    def _remove_lock_files(self) -> None:
-        """Remove what a crash of ours left of git's own locks: we hold the lock under which all of ours are made."""
-        for folder in (self.path, *_folders(os.path.join(self.path, "refs"))):
-            for name in os.listdir(folder):
-                if name.endswith(".lock"):
-                    with contextlib.suppress(OSError):
-                        os.unlink(os.path.join(folder, name))
-
-    def _await_git(self, lock: str) -> None:
-        """Wait until a plain git, which does not know our lock, is done with a file; one that is old is dead."""
-        while True:
-            try:
-                age = file_system_time(self._lock) - os.lstat(lock).st_mtime
-            except FileNotFoundError:
-                return
-            if age > _GIT_IS_QUICK:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(lock)
-                return
-            time.sleep(_POLL)
-
-    def _replace(self, path: str, data: bytes) -> None:
-        """Write a file as git does: through ``<file>.lock``, which git's own writers respect."""
-        while True:
-            self._await_git(f"{path}.lock")
-            try:
-                atomic.write_file(path, data, durable=self._durable, temporary=f"{path}.lock")
-            except FileExistsError:
-                continue
-            return
-
-    def _write(self, name: str, value: str) -> None:
-        path = os.path.join(self.path, name)
-        self._make_room(path)
-        self._replace(path, f"{value}\n".encode())
-
-    def _make_room(self, path: str) -> None:
-        """Have a directory for a file, and no empty one in its place."""
-        if self._durable:
-            atomic.make_durable_directories(os.path.dirname(path))
-        else:
-            make_directories(os.path.dirname(path))
-        if os.path.isdir(path):
-            _remove_empty_directories(path)
-
-    def _remove(self, gone: set[str]) -> None:
-        """Remove refs, the packed ones first and all at once: a loose file that goes must uncover nothing."""
-        if not gone:
-            return
-        if gone & self._packed().keys():
-            self._rewrite_packed(gone)
-        folders = set()
-        for name in gone:
-            for path in (os.path.join(self.path, name), self._log_path(name)):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-                    folders.add(os.path.dirname(path))
-        if self._durable:
-            atomic.sync_directories(folders)
-
-    def _rewrite_packed(self, dropped: set[str]) -> None:
-        path = os.path.join(self.path, "packed-refs")
-        names_gone = {name.encode(errors="surrogateescape") for name in dropped}
-        with open(path, "rb") as file:
-            lines = file.read().split(b"\n")[:-1]  # other line ends can be part of a name
-        kept, dropping = [], False
-        for line in lines:
-            if line[:1] not in {b"#", b"^"}:
-                dropping = line.partition(b" ")[2] in names_gone
-            if line[:1] == b"#" or not dropping:
-                kept.append(line + b"\n")
-        self._replace(path, b"".join(kept))
-
     def pack(self) -> None:
         """Put all loose refs into ``packed-refs``, durable before a loose one goes (git's own does not sync it).
 
@@ -328,62 +251,13 @@ class RefDatabase:
         refs = {**self._packed(), **plain}
         lines = [f"{refs[name]} {name}\n" for name in sorted(refs, key=_as_bytes)]
         text = "# pack-refs with: sorted \n" + "".join(lines)
-        self._replace(path, text.encode(errors="surrogateescape"))
+        self.files.replace(path, text.encode(errors="surrogateescape"))
         for name, id in plain.items():
-            self._drop_loose(name, id)
-
-    def _drop_loose(self, name: str, id: CommitId) -> None:
-        """Remove a loose ref that is packed now, unless a plain git moves it, or has just moved it."""
-        path = os.path.join(self.path, name)
-        try:
-            fd = os.open(f"{path}.lock", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        except FileExistsError:
-            return
-        os.close(fd)
-        try:
-            if self._loose(name) == id:
-                os.unlink(path)
-        finally:
-            os.unlink(f"{path}.lock")
-
-    def _carry_log(self, source: str, target: str) -> None:
-        """Put the moves of one ref before those of another; the other's age stays what it is."""
-        path = self._log_path(target)
-        try:
-            with open(self._log_path(source), "rb") as file:
-                before = file.read()
-            with open(path, "rb") as file:
-                after = file.read()
-            status = os.stat(path)
-        except FileNotFoundError:
-            return
-        atomic.write_file(path, before[: before.rfind(b"\n") + 1] + after, durable=self._durable)
-        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
-
-    def _append_log(self, name: str, old: str, new: str, reason: str) -> None:
-        path = self._log_path(name)
-        self._make_room(path)
-        words = " ".join(reason.split())
-        now = int(self._clock())
-        line = f"{old} {new} {self._identity} {now} +0000\t{words}\n"
-        is_new = not os.path.exists(path)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        with open(fd, "r+b") as file:
-            if is_new:
-                os.fchmod(fd, file_mode(path, 0o644))
-            _cut_unfinished_line(file)
-            file.write(line.encode(errors="replace"))
-            file.flush()
-            if self._stamping:
-                os.utime(fd, (now, now))
-            if self._durable:
-                os.fsync(fd)
-        if self._durable and is_new:
-            atomic.sync_directory(os.path.dirname(path))
+            self.files.drop_loose(name, functools.partial(self._is_at, name, id))
 
     def trim_reflog(self, name: str, keep: Callable[[ReflogEntry], bool]) -> None:
         """Leave only those moves in a reflog that `keep` says; hold `still` meanwhile. Its age stays what it is."""
-        path = self._log_path(name)
+        path = self.files.log_path(name)
         with contextlib.suppress(FileNotFoundError):
             with open(path, "rb") as file:
                 lines = [line + b"\n" for line in file.read().split(b"\n")[:-1]]
@@ -391,7 +265,7 @@ class RefDatabase:
             entries = reversed(self.reflog(name))
             kept = [line for line, entry in zip(lines, entries, strict=False) if keep(entry)]
             if len(kept) < len(lines):
-                self._replace(path, b"".join(kept))
+                self.files.replace(path, b"".join(kept))
                 os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
@@ -463,36 +337,13 @@ class Transaction:
                 continue
             target = database.get(new[len(_SYMBOLIC) :]) or ZERO if new.startswith(_SYMBOLIC) else new
             # first, as git does: a ref that moved must not lack the line that says so
-            database._append_log(name, old or ZERO, target, self._reason)  # noqa: SLF001 - the two are one
-            database._write(name, new)  # noqa: SLF001
+            database.files.append_log(name, old or ZERO, target, self._reason)
+            database.files.write(name, new)
         for source, carrier in self._carried:
-            database._carry_log(source, carrier)  # noqa: SLF001
+            database.files.carry_log(source, carrier)
         # last, so that what remembers them is there first
-        database._remove({name for name, new, _ in self._moves if new == ZERO})  # noqa: SLF001
-
-
-def _cut_unfinished_line(file: BinaryIO) -> None:
-    """Stand at the end of a reflog, without what a crash left behind its last line end."""
-    end = file.seek(0, os.SEEK_END)
-    if end:
-        file.seek(max(0, end - _LONGEST_LINE))
-        tail = file.read()
-        if not tail.endswith(b"\n"):
-            end -= len(tail) - (tail.rfind(b"\n") + 1)
-            file.truncate(end)
-        file.seek(end)
+        database.drop({name for name, new, _ in self._moves if new == ZERO})
 
 
 def _as_bytes(name: str) -> bytes:
     return name.encode(errors="surrogateescape")
-
-
-def _folders(path: str) -> Iterator[str]:
-    for folder, _, _ in os.walk(path):
-        yield folder
-
-
-def _remove_empty_directories(path: str) -> None:
-    for folder, _, _ in os.walk(path, topdown=False):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)

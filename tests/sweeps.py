@@ -24,8 +24,11 @@ from hashdist.verify.verifying import verify
 
 SOURCE = pathlib.Path(__file__).parent / "faults" / "faulty.c"
 FULL = os.environ.get("HDIST_SWEEP") == "full"
-#: How many calls of a command are tried for each kind of fault, unless all are.
-SOME = 2
+#: The kinds of faults of one test: all together where only some calls are tried.
+KINDS = ("kill", "enospc", "enospc+", "eio", "eio+")
+TOGETHER = [(kind,) for kind in KINDS] if FULL else [KINDS]
+#: How many calls of a command are killed, and how many fail with each other kind, unless all do.
+KILLED, FAILED = 3, 1
 
 
 def faulty(tmp_path_factory) -> str:
@@ -147,7 +150,7 @@ class Sweep:
         faults = []
         for kind in kinds:
             total = calls if not kind.startswith("enospc") else self.run("enospc", 0)[2]
-            step = 1 if FULL else max(1, total // SOME)
+            step = 1 if FULL else max(1, total // (KILLED if kind == "kill" else FAILED))
             begin = 1 if FULL else 1 + hash_of(self.command, kind) % step
             for number in range(begin, total + 1, step):
                 faults += self.check(kind, number)

@@ -14,7 +14,7 @@ from hashdist import Store
 from hashdist.verify.verifying import verify
 
 #: Seconds that they are at it.
-TIME = 60 if sweeps.FULL else 25
+TIME = 60 if sweeps.FULL else 20
 PEOPLE = 8
 
 

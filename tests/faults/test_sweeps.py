@@ -8,7 +8,6 @@ from support import package
 
 from hashdist.store.making import init_store
 
-KINDS = ("kill", "enospc", "enospc+", "eio", "eio+")
 STACK = package("a", source='{ path = "src" }') + package("b", inputs='["a"]')
 
 
@@ -42,52 +41,52 @@ def sweep(faulty, hdist, write, tmp_path):
     return lambda *command, **words: sweeps.Sweep(faulty, tmp_path, command, **words)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_commit(sweep, write, kind):
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_commit(sweep, write, kinds):
     """A commit is in the history or not, whole."""
     write("src/file0", "changed\n")
-    sweep("commit", "new.toml", "-m", "m2", done=frozenset({0, 1})).sweep([kind])
+    sweep("commit", "new.toml", "-m", "m2", done=frozenset({0, 1})).sweep(kinds)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_build(sweep, kind):
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_build(sweep, kinds):
     """An artifact is there or not, whole."""
-    sweep("build", "other").sweep([kind])
+    sweep("build", "other").sweep(kinds)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_checkout(sweep, hdist, kind):
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_checkout(sweep, hdist, kinds):
     """A checkout shows the old prefix or the new one, whole."""
     hdist("build", "other")
-    sweep("checkout", "other").sweep([kind])
+    sweep("checkout", "other").sweep(kinds)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_gc(sweep, hdist, kind):
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_gc(sweep, hdist, kinds):
     """gc takes nothing that is reachable, and the next one takes the rest."""
     hdist("branch", "-D", "dead")
-    sweep("gc", "--now").sweep([kind])
+    sweep("gc", "--now").sweep(kinds)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_source_add(sweep, kind):
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_source_add(sweep, kinds):
     """A source is there or not, whole."""
-    sweep("source", "add", "more").sweep([kind])
+    sweep("source", "add", "more").sweep(kinds)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_tag(sweep, kind):
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_tag(sweep, kinds):
     """A tag is there or not."""
-    sweep("tag", "paper", done=frozenset({0, 4})).sweep([kind])
+    sweep("tag", "paper", done=frozenset({0, 4})).sweep(kinds)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_delete(sweep, kind):
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_delete(sweep, kinds):
     """A profile is there or deleted, and then remembered."""
-    sweep("branch", "-D", "other", done=frozenset({0, 3})).sweep([kind])
+    sweep("branch", "-D", "other", done=frozenset({0, 3})).sweep(kinds)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_host_scan(sweep, tmp_path, kind):
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_host_scan(sweep, tmp_path, kinds):
     """A scan is recorded or not, whole."""
-    sweep("host", "scan", f"path:{tmp_path}/work/tool").sweep([kind])
+    sweep("host", "scan", f"path:{tmp_path}/work/tool").sweep(kinds)

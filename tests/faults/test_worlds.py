@@ -84,11 +84,9 @@ def job(write, tmp_path):
     "injections",
     [
         ["flock:error=ENOLCK"],
-        ["flock:error=ENOSYS"],
         ["flock:retval=0"],
-        ["syncfs:error=ENOSYS"],
-        ["link:error=EPERM", "linkat:error=EPERM"],
-        ["renameat2:error=EINVAL"],
+        ["syncfs:error=ENOSYS", "flock:error=ENOSYS"],
+        ["link:error=EPERM", "linkat:error=EPERM", "renameat2:error=EINVAL"],
     ],
     ids=lambda rules: rules[0].replace(":", "-"),
 )

@@ -9,6 +9,7 @@ import pytest
 from support import package
 
 from hashdist.cli.table import COMMANDS, SUMMARIES
+from hashdist.store.store import FORMAT
 
 STACK = package("a") + package("b", inputs='["a"]')
 
@@ -36,7 +37,7 @@ def test_the_main_job(hdist, stack, tmp_path):
     assert hdist("diff", "main", "exp").stdout == "~ a\n    env X: (none) → 1\n1 more only because of their inputs: b\n"
     hdist("checkout", "main")
     assert "undo: hdist branch exp" in hdist("branch", "-D", "exp").stderr
-    assert "died less than" in hdist("gc", "-n").stdout
+    assert "held by deleted exp, until" in hdist("gc", "-n").stdout
     assert "would be deleted" in hdist("gc", "-n", "--now").stdout
     assert " deleted" in hdist("gc", "--now").stdout
     assert hdist("du").stdout.startswith("main")
@@ -246,7 +247,7 @@ def test_the_default_store_makes_itself(stack, tmp_path):
     assert run("log").returncode == 3
     assert not (tmp_path / "home/.hashdist").exists()
     assert run("commit", "-m", "x").returncode == 0
-    assert (tmp_path / "home/.hashdist/format").read_text() == "1\n"
+    assert (tmp_path / "home/.hashdist/format").read_text() == f"{FORMAT}\n"
     assert run("--store", "other", "commit", "-m", "x").returncode == 3
 
 

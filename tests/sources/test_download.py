@@ -430,7 +430,7 @@ def test_killed_in_the_middle(store):
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             sizes = (
-                [os.path.getsize(os.path.join(partial, name)) for name in os.listdir(partial)]
+                [os.lstat(os.path.join(partial, name)).st_size for name in os.listdir(partial) if ".lock" not in name]
                 if os.path.isdir(partial)
                 else []
             )

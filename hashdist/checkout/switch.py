@@ -177,7 +177,16 @@ def known_prefix(store: Store, commit: CommitId) -> str | None:
     made_by, _, name = text.strip().partition(" ")
     if made_by != str(FORMAT) or not is_hex(name) or len(name) != _NAME_DIGITS:
         return None
-    return find_by_name(store, name)
+    path = find_by_name(store, name)
+    return path if path is not None and (not store.has_upstream or _stands(path)) else None
+
+
+def _stands(prefix: str) -> bool:
+    """Whether what a prefix leads to upstream is still where it was."""
+    import json  # noqa: PLC0415 - readers of shared stores only
+
+    with open(os.path.join(prefix, ".hashdist.json"), encoding="utf-8") as file:
+        return all(map(os.path.isdir, json.load(file).get("elsewhere", {}).values()))
 
 
 def find_by_name(store: Store, name: str) -> str | None:

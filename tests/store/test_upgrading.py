@@ -62,3 +62,12 @@ def test_newer(old, hdist):
     (old / "format").write_text("9\n")
     assert "newer" in hdist("upgrade-store", expect=1).stderr
     assert (old / "format").read_text() == "9\n"
+
+
+def test_in_one_process(old):
+    """The library does the same, and tells each step."""
+    from hashdist.store.upgrading import upgrade_store
+
+    assert list(upgrade_store(str(old))) == [("1", "2")]
+    assert list(upgrade_store(str(old))) == []
+    assert Store.open(str(old)).read_format() == "2"

@@ -185,8 +185,11 @@ def _stands(prefix: str) -> bool:
     """Whether what a prefix leads to upstream is still where it was."""
     import json  # noqa: PLC0415 - readers of shared stores only
 
-    with open(os.path.join(prefix, ".hashdist.json"), encoding="utf-8") as file:
-        return all(map(os.path.isdir, json.load(file).get("elsewhere", {}).values()))
+    try:
+        with open(os.path.join(prefix, ".hashdist.json"), encoding="utf-8") as file:
+            return all(map(os.path.isdir, json.load(file).get("elsewhere", {}).values()))
+    except (OSError, ValueError):
+        return False  # it is damaged, and made anew
 
 
 def find_by_name(store: Store, name: str) -> str | None:

@@ -252,7 +252,7 @@ def test_what_goes_upstream(place, run, shared, pinning):
     run(ADA, shared, "branch", "-D", "main")
     said = run(ADA, shared, "gc", "--now").stdout
     if pinning:
-        assert f"held by reader {own}" in run(ADA, shared, "gc", "-n", "--json").stdout or os.listdir(shared / "pins.d")
+        assert len(os.listdir(shared / "pins.d")) == 1
         assert run(BOB, own, "run", "HEAD", "--", "tool").stdout == "tool\n"
         assert "reader" in run(ADA, shared, "gc", "--why", "tool").stdout
         # Bob has something else now
@@ -489,5 +489,5 @@ def test_init_refuses(place, run, shared):
     for group in ("no-such-group", "999999999999", "0"):
         done = run(ADA, store, "init", "--group", group, expect=1)
         assert "group" in done.stderr
-    assert "config.toml" in run(ADA, shared, "init", "--upstream", "/x", expect=None).stderr + "config.toml"
+    assert "config.toml" in run(ADA, shared, "init", "--upstream", str(shared), expect=4).stderr
     assert not store.exists()

@@ -15,9 +15,7 @@ from hashdist.gc.marking import mark
 from hashdist.gc.policy import Policy
 from hashdist.gc.reasons import why, words
 from hashdist.gc.sweeping import collect
-from hashdist.objects.ids import CommitId, SourceId, SpecId
 from hashdist.objects.spec import read_spec
-from hashdist.sources.declaration import PathSource
 from hashdist.store.making import init_store
 from hashdist.store.readers import drop_pin, pins
 from hashdist.store.store import UpstreamError
@@ -85,7 +83,7 @@ def test_a_reader(above, below, write):
     )
     mine = commit_file(below, write("mine.toml", text), message="m", profile="mine").commit
     assert building.build_commit(below, mine).report.built == ["c"]
-    assert [read_spec(store.objects, one).name for one, _ in store.artifacts.all() if "base" not in str(one)][-1:]
+    assert {read_spec(store.objects, one).name for one, _ in store.artifacts.all()} == {"c"}
     mixed = checkouts.ready(below, mine)
     assert mixed.startswith(store.path)
     assert verify_store(below).damage == []
@@ -181,13 +179,11 @@ def test_names_and_reasons(above, tmp_path):
         chain = why(alive, thing)
         said = [words(store, link) for link in chain]
         assert said[-1].startswith(last)
-        assert isinstance(thing, (SpecId, CommitId, SourceId, str))
     assert keeping.pin(store, source, None)[0] == f"source-{source[:12]}"
     with pytest.raises(InvalidError, match="prefix"):
         keeping.pin(store, prefix, None)
     with pytest.raises(ConflictError, match="something else"):
         keeping.pin(store, "main", f"source-{source[:12]}")
-    assert isinstance(PathSource("x"), PathSource)
 
 
 def test_a_prefix_with_gaps(above):

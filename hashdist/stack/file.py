@@ -20,6 +20,7 @@ from .linking import RULE_KINDS, Rule, RuleKind, glob_fault, split_owner
 from .packages import JAIL_CHOICES, HostEntry, JailChoice, Package, Stack, run_closure
 from .positions import KeyPath, key_lines, line_of
 from .presets import BASE, BASE_NUMBER, COMPILE_VARIABLES, PRESETS, find_preset
+from .values import ValueReader
 
 IDENTITIES = ("content", "version", "abi")
 #: Variables that the runner sets, which a stack must not.
@@ -76,11 +77,8 @@ def _show(path: KeyPath) -> str:
     return ".".join(parts) or "stack"
 
 
-class _Reader:
-    """Collects problems while it reads."""
-
-    def __init__(self) -> None:
-        self.problems: list[tuple[KeyPath, str]] = []
+class _Reader(ValueReader):
+    """Reads a stack's tables."""
 
     def read(self, data: dict[str, Any]) -> Stack | None:
         self._known((), data, {"defaults", "host", "packages", "prefix"})
@@ -301,50 +299,8 @@ class _Reader:
             return None
         return Stack(host, packages, order, expanded, rules)
 
-    def _fault(self, path: KeyPath, fault: str) -> None:
-        self.problems.append((path, fault))
-
-    def _check(self, path: KeyPath, check: Any, value: str) -> None:
-        try:
-            check(value)
-        except InvalidError as error:
-            self._fault(path, error.problems[0])
-
     def _name(self, path: KeyPath, name: str) -> None:
         self._check(path, check_name, name)
-
-    def _known(self, path: KeyPath, table: dict[str, Any], known: set[str]) -> None:
-        for key in table:
-            if key not in known:
-                self._fault((*path, key), f"unknown key (known: {', '.join(sorted(known))})")
-
-    def _table(self, path: KeyPath, table: dict[str, Any], key: str) -> dict[str, Any]:
-        value = table.get(key, {})
-        if not isinstance(value, dict):
-            self._fault((*path, key), "must be a table")
-            return {}
-        return value
-
-    def _text(self, path: KeyPath, table: dict[str, Any], key: str) -> str | None:
-        value = table.get(key)
-        if value is not None and (not isinstance(value, str) or "\0" in value):
-            self._fault((*path, key), "must be text")
-            return None
-        return value
-
-    def _texts(self, path: KeyPath, table: dict[str, Any], key: str) -> tuple[str, ...]:
-        value = table.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
-            self._fault((*path, key), "must be a list of texts")
-            return ()
-        return tuple(value)
-
-    def _flag(self, path: KeyPath, table: dict[str, Any], key: str, *, default: bool) -> bool:
-        value = table.get(key, default)
-        if not isinstance(value, bool):
-            self._fault((*path, key), "must be true or false")
-            return default
-        return value
 
     def _env(self, path: KeyPath, table: dict[str, Any]) -> dict[str, str]:
         found = {}

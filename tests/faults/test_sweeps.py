@@ -89,4 +89,5 @@ def test_delete(sweep, kinds):
 @pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
 def test_host_scan(sweep, tmp_path, kinds):
     """A scan is recorded or not, whole."""
-    sweep("host", "scan", f"path:{tmp_path}/work/tool").sweep(kinds)
+    tool = tmp_path.joinpath("work", "tool")
+    sweep("host", "scan", f"path:{tool}").sweep(kinds)

@@ -1,6 +1,7 @@
 """What durability, collecting and verifying cost: beside a store that is not durable, nix, the bare deletion, sha256sum.
 
-The store of the second part is generated: artifacts of fifty small files, and sources of very many.
+The store of the second part is generated: artifacts of fifty small files, and sources of very many. An argument says
+where: on a disk deleting is mostly waiting, in memory it is the rest that counts.
 """
 
 from __future__ import annotations
@@ -148,6 +149,7 @@ def collecting(folder: str) -> None:
     def fresh() -> None:
         remove_tree(place)
         subprocess.run(["cp", "-a", base, place], check=True)
+        os.sync()
 
     def opened() -> Store:
         return Store.open(place, search_path=os.environ["PATH"])

@@ -42,6 +42,10 @@ class Alive:
     """Running commands."""
     horizon: Horizon
     """From when on things are young."""
+    refs: dict[str, CommitId]
+    """All refs, as they are."""
+    artifacts: dict[SpecId, CommitId] = field(init=False)
+    """Those of them that are records of artifacts: specs and commits."""
     commits: dict[CommitId, Origin] = field(default_factory=dict)
     """Commits of profiles, with their history."""
     specs: dict[SpecId, Origin] = field(default_factory=dict)
@@ -52,6 +56,10 @@ class Alive:
     """Names of prefixes that links and processes lead to."""
     expired_undo: dict[str, CommitId] = field(default_factory=dict)
     """Refs under ``refs/undo/`` whose time is over."""
+
+    def __post_init__(self) -> None:
+        """Find the records."""
+        self.artifacts = {SpecId(id): commit for id, commit in names.below(names.ARTIFACTS, self.refs).items()}
 
     def chain(self, origin: Origin) -> list[Origin]:
         """What leads to something, beginning with the root."""
@@ -94,7 +102,7 @@ class _Marking:
         self.store = store
         self.policy = policy
         self.time = roots.horizon(store.now(), policy, at_work)
-        self.alive = Alive(at_work, self.time)
+        self.alive = Alive(at_work, self.time, store.refs.all())
         self.edges = EdgeReader(store.objects)
         self._whole: set[CommitId] = set()
         """Commits that keep their artifacts."""
@@ -102,7 +110,8 @@ class _Marking:
 
     def mark(self) -> None:
         """Mark what is sure to stay first, so that what is left is held by what comes then."""
-        firm = list(roots.firm_refs(self.store))
+        refs = self.alive.refs
+        firm = list(roots.firm_refs(self.store, refs))
         full = self._full_commits(firm) if self.policy.thins_history else None
         for root, commit in firm:
             self._walk(root, self.edges.peeled(commit), full)
@@ -117,7 +126,7 @@ class _Marking:
         for root, path in roots.processes(self.store):
             self._path(root, path)
         self._at_work()
-        for found, name, commit in roots.deleted(self.store, self.time):
+        for found, name, commit in roots.deleted(self.store, refs, self.time):
             if found is None:
                 self.alive.expired_undo[name] = commit
             else:
@@ -170,7 +179,7 @@ class _Marking:
                 self._specs(commit, named.specs.values(), whole=not named.is_profile)
             else:
                 for spec in named.specs.values():
-                    for source in self.edges.spec(spec).sources.values():
+                    for source in self.edges.sources(spec):
                         alive.sources.setdefault(source, commit)
             if named.is_profile:
                 pending += [(parent, commit) for parent in self.store.objects.commit(commit).parents]
@@ -186,7 +195,7 @@ class _Marking:
             wanted = self._referred(wanted)
         if self.policy.drop_build_inputs:
             for spec in wanted:
-                for source in self.edges.spec(spec).sources.values():
+                for source in self.edges.sources(spec):
                     self.alive.sources.setdefault(source, commit)
             wanted = self._needed_to_run(commit, wanted)
         for spec in wanted:
@@ -232,7 +241,7 @@ class _Marking:
             return
         layout = self.store.config.layout
         digits = layout.hash_in("/".join(rest.split("/")[: layout.depth]))
-        for spec, _ in self.store.artifacts.all() if digits else ():
+        for spec in self.alive.artifacts if digits else ():
             if spec.startswith(digits or "-"):
                 for one in self._referred([spec]):
                     self.alive.specs.setdefault(one, root)
@@ -245,13 +254,13 @@ class _Marking:
     def _sources(self) -> None:
         for spec in self.alive.specs:
             if spec in self.store.objects:
-                for source in self.edges.spec(spec).sources.values():
+                for source in self.edges.sources(spec):
                     self.alive.sources.setdefault(source, spec)
 
     def _young(self) -> None:
         """What was made lately may be about to be recorded, and stays with all it was made with."""
         store, alive, time = self.store, self.alive, self.time
-        for spec, commit in store.artifacts.all():
+        for spec, commit in alive.artifacts.items():
             if spec in alive.specs:
                 continue
             made = store.refs.last_moved(names.ARTIFACTS + spec)
@@ -264,7 +273,7 @@ class _Marking:
                     alive.specs.setdefault(one, spec)
                 for source in found.sources.values():
                     alive.sources.setdefault(source, spec)
-        for source in store.sources.all():
+        for source in map(SourceId, names.below(names.SOURCES, alive.refs)):
             wanted = store.refs.last_moved(names.SOURCES + source)
             if source not in alive.sources and wanted is not None and wanted >= time.died:
                 alive.sources[source] = Root("new", f"source {source}", time.until(wanted, self.policy.grace))

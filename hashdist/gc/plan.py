@@ -106,9 +106,15 @@ class GcPlan:
         return sum(victim.inodes for victim in self.files)
 
 
-def plan(store: Store, policy: Policy) -> GcPlan:
-    """Find out what goes; raises `DamagedError` when what is alive cannot be told for sure."""
-    return _Planning(store, policy, mark(store, policy)).plan()
+def plan(store: Store, policy: Policy, *, count_objects: bool = True) -> GcPlan:
+    """Find out what goes, and unless it is to be measured later how much of that are git objects.
+
+    Raises `DamagedError` when what is alive cannot be told for sure.
+    """
+    found = _Planning(store, policy, mark(store, policy)).plan()
+    if count_objects:
+        found.object_bytes = _dead_object_bytes(store, found)
+    return found
 
 
 class _Planning:
@@ -131,7 +137,6 @@ class _Planning:
         self._prefixes()
         self._leftovers()
         self._sources()
-        found.object_bytes = self._dead_object_bytes()
         found.held = self._held()
         return found
 
@@ -144,7 +149,7 @@ class _Planning:
         store, found = self.store, self.found
         layout, root = store.config.layout, os.path.join(store.config.path, "artifacts")
         dead: dict[str, CommitId] = {}
-        for id, commit in store.artifacts.all():
+        for id, commit in self.alive.artifacts.items():
             if id not in self.alive.specs:
                 found.refs[names.ARTIFACTS + id] = commit
                 dead[id] = commit
@@ -209,9 +214,9 @@ class _Planning:
         """Sources, with all that tells of them or was made of them; what only makes the next import quick, by age."""
         store, found, alive = self.store, self.found, self.alive
         for kind in (names.SOURCES, names.PROVENANCE):
-            for ref, commit in store.refs.all(kind).items():
-                if ref[len(kind) :] not in alive.sources:
-                    found.refs[ref] = commit
+            for id, commit in names.below(kind, alive.refs).items():
+                if id not in alive.sources:
+                    found.refs[kind + id] = commit
         for entry in _entries(store.inside("index", index.ARCHIVE)):
             with open(entry.path, encoding="utf-8", errors="replace") as file:
                 if not any(id in alive.sources for id in re.findall("[0-9a-f]{40}", file.read())):
@@ -229,21 +234,6 @@ class _Planning:
             if _time(entry) < self.since and not is_locked(store.lock_path(f"origin-{entry.name}")):
                 found.downloads.append(_victim(entry.path))
 
-    def _dead_object_bytes(self) -> int:
-        """Bytes on disk of the git objects that only dying refs reach, as git counts them."""
-        store, found = self.store, self.found
-        dying = set(found.refs.values())
-        if not dying:
-            return 0
-        living = [commit for name, commit in store.refs.all("refs/").items() if name not in found.refs]
-        lines = [*sorted(dying), *(f"^{commit}" for commit in sorted({*living, *self.alive.commits}))]
-        counted = process.run(
-            ["git", "rev-list", "--objects", "--disk-usage", "--stdin"],
-            env=git_env(store.git, store.search_path),
-            stdin="\n".join(lines).encode() + b"\n",
-        )
-        return int(counted or 0)
-
     def _held(self) -> list[Held]:
         """What is alive for a time only, or for a command that runs, by what keeps it."""
         store, alive = self.store, self.alive
@@ -251,7 +241,7 @@ class _Planning:
         sources: dict[Root, int] = {}
         for spec, origin in alive.specs.items():
             root = alive.root(origin)
-            commit = store.artifacts.own_record(spec) if _is_passing(root) else None
+            commit = alive.artifacts.get(spec) if _is_passing(root) else None
             if commit is not None:
                 path = store.artifacts.own_path(read_spec(store.objects, spec).artifact)
                 measured = recorded_size(store.objects.commit(commit)) or measure_tree(path)
@@ -266,6 +256,21 @@ class _Planning:
             size, inodes = sum(size for size, _ in sizes), sum(inodes for _, inodes in sizes)
             found.append(Held(root, len(sizes), size, inodes, sources.get(root, 0)))
         return sorted(found, key=lambda held: (-held.size, -held.sources, str(held.root)))
+
+
+def _dead_object_bytes(store: Store, found: GcPlan) -> int:
+    """Bytes on disk of the git objects that only dying refs reach, as git counts them."""
+    dying, alive = set(found.refs.values()), found.alive
+    if not dying or alive is None:
+        return 0
+    living = [commit for name, commit in alive.refs.items() if name not in found.refs]
+    lines = [*sorted(dying), *(f"^{commit}" for commit in sorted({*living, *alive.commits}))]
+    counted = process.run(
+        ["git", "rev-list", "--objects", "--disk-usage", "--stdin"],
+        env=git_env(store.git, store.search_path),
+        stdin="\n".join(lines).encode() + b"\n",
+    )
+    return int(counted or 0)
 
 
 class _Prefixes:

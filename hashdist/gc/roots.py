@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,13 +75,13 @@ def horizon(now: int, policy: Policy, at_work: Running) -> Horizon:
     return Horizon(died, reflog, policy, at_work)
 
 
-def firm_refs(store: Store) -> Iterator[tuple[Root, CommitId]]:
+def firm_refs(store: Store, refs: Mapping[str, CommitId]) -> Iterator[tuple[Root, CommitId]]:
     """The refs that keep what they name for as long as they are there."""
     head = store.refs.get("HEAD")
     if head is not None:
         yield Root("checkout", names.DEFAULT_CHECKOUT), head
     places = registered(store)
-    for name, commit in store.refs.all("refs/").items():
+    for name, commit in refs.items():
         kind = next((kind for prefix, kind in _KINDS.items() if name.startswith(prefix)), None)
         if kind == "checkout":
             checkout = name[len(names.CHECKOUTS) :].split("/")[0]
@@ -90,11 +90,12 @@ def firm_refs(store: Store) -> Iterator[tuple[Root, CommitId]]:
             yield Root(kind, names.short_name(name).removeprefix(f"{kind.split()[0]}s/")), commit
 
 
-def deleted(store: Store, time: Horizon) -> Iterator[tuple[Root | None, str, CommitId]]:
+def deleted(store: Store, refs: Mapping[str, CommitId], time: Horizon) -> Iterator[tuple[Root | None, str, CommitId]]:
     """The refs that remember deleted profiles and tags; without a root those whose time is over."""
-    for name, commit in store.refs.all(names.UNDO).items():
+    for moment_and_what, commit in names.below(names.UNDO, refs).items():
+        name = names.UNDO + moment_and_what
         died = _died(store, name)
-        _, _, what = name[len(names.UNDO) :].partition("/")
+        _, _, what = moment_and_what.partition("/")
         root = Root("deleted", _of_undo(what), time.until(died, time.policy.grace)) if died >= time.died else None
         yield root, name, commit
 
@@ -115,18 +116,17 @@ def _died(store: Store, undo_ref: str) -> float:
 
 def reflogs(store: Store, time: Horizon) -> Iterator[tuple[Root, CommitId]]:
     """What roots named until lately."""
-    for name in store.refs.reflog_names():
-        if name == "HEAD" or name.startswith(names.ROOTS):
-            entries = store.refs.reflog(name)
-            # the file's own time is right even where the clock that the lines were written by was not
-            moved = store.refs.last_moved(name)
-            shift = moved - entries[0].time if entries and moved is not None else 0
-            shift = shift if abs(shift) > DAY else 0
-            for entry in entries:
-                when = entry.time + shift
-                if when >= time.reflog:
-                    root = Root("reflog", names.short_name(name), time.until(when, time.policy.reflog_age))
-                    yield from ((root, commit) for commit in (entry.old, entry.new) if commit is not None)
+    for name in store.refs.reflog_names(names.ROOTS):
+        entries = store.refs.reflog(name)
+        # the file's own time is right even where the clock that the lines were written by was not
+        moved = store.refs.last_moved(name)
+        shift = moved - entries[0].time if entries and moved is not None else 0
+        shift = shift if abs(shift) > DAY else 0
+        for entry in entries:
+            when = entry.time + shift
+            if when >= time.reflog:
+                root = Root("reflog", names.short_name(name), time.until(when, time.policy.reflog_age))
+                yield from ((root, commit) for commit in (entry.old, entry.new) if commit is not None)
 
 
 def links(store: Store) -> Iterator[tuple[Root, str]]:

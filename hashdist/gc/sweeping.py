@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from hashdist import process
 from hashdist.fsutil.atomic import publish, sync_directory, unique_suffix
 from hashdist.fsutil.holders import WORK
-from hashdist.fsutil.removal import remove_tree
+from hashdist.fsutil.removal import measure_tree, remove_tree
 from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import SpecId
 from hashdist.objects.repacking import live_objects, prune, repack
-from hashdist.objects.workers import spread
+from hashdist.objects.workers import WAITING, spread
 from hashdist.progress import SILENT, Progress
 from hashdist.refs import names
 from hashdist.store.roots import running
@@ -39,7 +39,7 @@ def collect(store: Store, policy: Policy, *, progress: Progress = SILENT) -> GcP
     Raises `DamagedError` (nothing is deleted then) or `BusyError`.
     """
     with store.lock(shared=False, purpose="gc", lease=WORK):
-        found = plan(store, policy)
+        found = plan(store, policy, count_objects=False)
         for path in found.answers:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
@@ -52,13 +52,15 @@ def collect(store: Store, policy: Policy, *, progress: Progress = SILENT) -> GcP
         moved = [_to_trash(store, victim) for victim in found.files]
     # what is in the trash goes before git writes anything, so that all of this works on a full disk
     with progress.task("deleting", len(moved), "item") as task:
-        for _ in spread(_remove, moved):
+        for _ in spread(_remove, moved, processes=WAITING):
             task.advance()
     with store.lock(shared=False, purpose="gc", lease=WORK):
+        before = measure_tree(os.path.join(store.git, "objects"))[0]
         if not refs_gone:
             _delete_refs(store, found, late=True)
         _remove_empty_parents(store, found)
         _collect_objects(store, found)
+        found.object_bytes = max(0, before - measure_tree(os.path.join(store.git, "objects"))[0])
     return found
 
 
@@ -142,12 +144,10 @@ def _trim_reflogs(store: Store, found: GcPlan) -> None:
     """Drop the lines whose time is over, but for those that name what is alive anyway: `main@{1}` goes far back."""
     alive = found.alive
     assert alive is not None, "it was planned"
-    for name in store.refs.reflog_names():
-        if name == "HEAD" or name.startswith(names.ROOTS):
-            store.refs.trim_reflog(
-                name,
-                lambda entry: all(commit is None or commit in alive.commits for commit in (entry.old, entry.new)),
-            )
+    for name in store.refs.reflog_names(names.ROOTS):
+        store.refs.trim_reflog(
+            name, lambda entry: all(commit is None or commit in alive.commits for commit in (entry.old, entry.new))
+        )
 
 
 def _remove_empty_parents(store: Store, found: GcPlan) -> None:

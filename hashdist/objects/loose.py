@@ -35,8 +35,10 @@ class LooseObjects:
     def read(self, id: ObjectId) -> tuple[str, bytes] | None:
         """The type and bytes of an object; None if it is not here, large, or not what its name says."""
         try:
-            with open(self._path(id), "rb") as file:
-                packed = file.read(_LARGE)
+            with open(self._path(id), "rb", buffering=0) as file:
+                if os.fstat(file.fileno()).st_size > _LARGE:
+                    return None
+                packed = file.readall()
             whole = isal_zlib.decompress(packed)
         except (OSError, _ISAL_ERROR):
             return None

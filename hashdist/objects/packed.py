@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 from isal import isal_zlib
 
-from .ids import ObjectId, RawId
+from .ids import HEX_DIGITS, ObjectId, RawId
 
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _ID = 20
@@ -69,7 +69,7 @@ class _Pack:
         if self.index[:8] != b"\377tOc\0\0\0\2":
             raise ValueError("not an index of version 2")
         self._fanout = (0, *struct.unpack_from(">256I", self.index, 8))
-        self._count = self._fanout[256]
+        self.count = self._fanout[256]
         with open(self._path, "rb") as file:  # an index says nothing if its pack has gone, or was cut short
             file.seek(-_ID, os.SEEK_END)
             if file.read() != self.index[-2 * _ID : -_ID]:
@@ -103,12 +103,17 @@ class _Pack:
 
     def offset(self, number: int) -> int:
         """Where an object begins in the pack."""
-        offsets = _NAMES + (_ID + 4) * self._count
+        offsets = _NAMES + (_ID + 4) * self.count
         found: int = struct.unpack_from(">I", self.index, offsets + 4 * number)[0]
         if found < _LARGE_OFFSET:
             return found
-        large: int = struct.unpack_from(">Q", self.index, offsets + 4 * self._count + 8 * (found - _LARGE_OFFSET))[0]
+        large: int = struct.unpack_from(">Q", self.index, offsets + 4 * self.count + 8 * (found - _LARGE_OFFSET))[0]
         return large
+
+    def offsets(self) -> list[int]:
+        """Where each object begins in the pack, in the order of their names."""
+        found = struct.unpack_from(f">{self.count}I", self.index, _NAMES + (_ID + 4) * self.count)
+        return [at if at < _LARGE_OFFSET else self.offset(number) for number, at in enumerate(found)]
 
 
 class Pack:
@@ -123,15 +128,19 @@ class Pack:
 
     def entries(self) -> list[tuple[int, ObjectId]]:
         """Where each object begins, and its id; in the order of the pack."""
-        index, count = self._pack.index, self._pack._count  # noqa: SLF001 - the two are one
-        names = (index[_NAMES + _ID * number : _NAMES + _ID * (number + 1)] for number in range(count))
-        return sorted((self._pack.offset(number), ObjectId.of(RawId(name))) for number, name in enumerate(names))
+        index, count = self._pack.index, self._pack.count
+        digits = index[_NAMES : _NAMES + _ID * count].hex()
+        names = (ObjectId.trusted(digits[place : place + HEX_DIGITS]) for place in range(0, len(digits), HEX_DIGITS))
+        return sorted(zip(self._pack.offsets(), names, strict=True))
 
     def checksums(self) -> dict[int, int]:
         """The CRC-32 of each object's bytes in the pack, by where it begins."""
-        index, count = self._pack.index, self._pack._count  # noqa: SLF001 - the two are one
-        found = struct.unpack_from(f">{count}I", index, _NAMES + _ID * count)
-        return {self._pack.offset(number): checksum for number, checksum in enumerate(found)}
+        found = struct.unpack_from(f">{self._pack.count}I", self._pack.index, _NAMES + _ID * self._pack.count)
+        return dict(zip(self._pack.offsets(), found, strict=True))
+
+    def is_whole(self, offset: int) -> bool:
+        """Whether the object that begins somewhere is no delta."""
+        return (self._pack.pack[offset] >> 4) & 7 in _KINDS
 
     def whole(self, offset: int, id: ObjectId) -> Whole | None:
         """The object that begins somewhere; None for a delta. Raises `ValueError` where none begins."""

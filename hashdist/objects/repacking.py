@@ -6,16 +6,20 @@ Much quicker than ``git repack``, which is for packs with deltas in them (after 
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 import os
+import pickle
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from hashdist import process
 
 from .git_program import git_env
-from .ids import ObjectId, RawId, is_hex
+from .ids import HEX_DIGITS, ObjectId, RawId, is_hex
 from .pack import PackedBatch, PackWriter, pack_object
-from .packed import Pack, pack_indexes
+from .packed import Pack, PackedReader, pack_indexes
+from .workers import WAITING, spread
 
 if TYPE_CHECKING:
     from .database import ObjectDatabase
@@ -25,6 +29,8 @@ _WORTH = 0.1
 #: With more packs, or loose objects, than these each object is looked for in too many places.
 _MANY_PACKS, _MANY_LOOSE = 50, 2000
 _RUN = 16 << 20
+#: Loose objects that are packed, and directories of them that are looked through, in one go.
+_BATCH, _FEW = 500, 8
 _TRAILER = 20
 
 
@@ -65,10 +71,8 @@ def repack(database: ObjectDatabase, live: Collection[str], *, everything: bool)
             if not _copy(writer, index, entries, size, live):
                 writer.abandon()
                 return False
-        for id in loose:
-            kind, data = database.find_raw(id)
-            if kind != "tag":  # somebody else's; it stays as it is
-                writer.write(pack_object(kind, id.raw, data))
+        for batch in spread(functools.partial(_pack_loose, database), _batches(database.path, loose)):
+            writer.write(batch)
         kept = writer.publish()
     except BaseException:
         writer.abandon()
@@ -99,7 +103,7 @@ def _copy(
             after = entries[place + 1][0] if place + 1 < len(entries) else size - _TRAILER
             if id not in live:
                 continue
-            if pack.whole(offset, id) is None:
+            if not pack.is_whole(offset):
                 return False
             if not run or offset != end or end - start > _RUN:
                 flush()
@@ -108,6 +112,28 @@ def _copy(
             end = after
         flush()
     return True
+
+
+def _batches(repository: str, ids: list[ObjectId]) -> Iterator[list[ObjectId]]:
+    """Loose objects, few enough at a time that they fit into memory."""
+    batch: list[ObjectId] = []
+    size = 0
+    for id in ids:
+        size += os.path.getsize(os.path.join(repository, "objects", id[:2], id[2:]))
+        batch.append(id)
+        if size > _RUN or len(batch) == _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _pack_loose(database: ObjectDatabase, ids: list[ObjectId]) -> PackedBatch:
+    """Loose objects as they stand in a pack; without tags, which are somebody else's and stay as they are."""
+    found = [(id, *database.find_raw(id)) for id in ids]
+    packed = [pack_object(kind, id.raw, data) for id, kind, data in found if kind != "tag"]
+    data = b"".join(one.data for one in packed)
+    return PackedBatch([object for one in packed for object in one.objects], pickle.PickleBuffer(data))
 
 
 def _remove_pack(index: str) -> None:
@@ -120,11 +146,13 @@ def _remove_pack(index: str) -> None:
 def loose_objects(repository: str) -> Iterator[ObjectId]:
     """The ids of all objects in files of their own."""
     folder = os.path.join(repository, "objects")
-    for first in sorted(os.listdir(folder)):
-        if len(first) == 2 and is_hex(first):  # noqa: PLR2004 - the first digits of an id
-            for rest in os.listdir(os.path.join(folder, first)):
-                if len(rest) == 38 and is_hex(rest):  # noqa: PLR2004 - and the others
-                    yield ObjectId(first + rest)
+    for fan in _fans(folder):
+        yield from _ids_in(fan, os.path.basename(fan))
+
+
+def _ids_in(fan: str, first: str) -> list[ObjectId]:
+    names = [name for name in os.listdir(fan) if len(name) == HEX_DIGITS - len(first) and is_hex(name)]
+    return [ObjectId.trusted(first + name) for name in names]
 
 
 def prune(database: ObjectDatabase, live: Collection[str], *, before: float) -> int:
@@ -134,13 +162,10 @@ def prune(database: ObjectDatabase, live: Collection[str], *, before: float) -> 
     """
     folder = os.path.join(database.path, "objects")
     database.look_again()
-    gone = 0
-    for id in list(loose_objects(database.path)):
-        path = os.path.join(folder, id[:2], id[2:])
-        if (id not in live and _is_older(path, before)) or database.packed.has(id.raw):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-                gone += 1
+    packed = database.packed
+    fans = _fans(folder)
+    groups = [fans[start : start + _FEW] for start in range(0, len(fans), _FEW)]
+    gone = sum(spread(functools.partial(_prune_fans, packed, live, before), groups, processes=WAITING))
     for here in (folder, os.path.join(folder, "pack"), *_fans(folder)):
         for name in os.listdir(here):
             path = os.path.join(here, name)
@@ -156,11 +181,27 @@ def prune(database: ObjectDatabase, live: Collection[str], *, before: float) -> 
     return gone
 
 
+def _prune_fans(packed: PackedReader, live: Collection[str], before: float, fans: list[str]) -> int:
+    gone = 0
+    for fan in fans:
+        first = os.path.basename(fan)
+        for id in _ids_in(fan, first):
+            path = f"{fan}/{id[2:]}"
+            if (id not in live and _is_older(path, before)) or packed.has(id.raw):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+                    gone += 1
+    return gone
+
+
 def _fans(folder: str) -> list[str]:
-    return [os.path.join(folder, name) for name in os.listdir(folder) if len(name) == 2 and is_hex(name)]  # noqa: PLR2004
+    """The directories of loose objects, which are called by the first digits of their names."""
+    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if len(name) == 2 and is_hex(name))  # noqa: PLR2004
 
 
 def _is_older(path: str, before: float) -> bool:
+    if before == math.inf:
+        return True
     try:
         return os.lstat(path).st_mtime < before
     except FileNotFoundError:

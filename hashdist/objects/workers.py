@@ -23,6 +23,9 @@ from hashdist.errors import HashdistError
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+#: As many processes as deleting is worth on a disk or a network file system, where it is mostly waiting.
+WAITING = 8
+
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
@@ -87,11 +90,12 @@ class _Worker:
 class Workers(Generic[Batch, Result]):
     """Processes that call `work` on batches; results come back in whatever order they are done."""
 
-    def __init__(self, work: Callable[[Batch], Result]) -> None:
+    def __init__(self, work: Callable[[Batch], Result], processes: int | None = None) -> None:
+        """Start so many, and by default one on each core but ours: more where `work` mostly waits for storage."""
         self._work = work
         self._workers: list[_Worker] = []
         try:
-            for _ in range(_spare_cores()):
+            for _ in range(_spare_cores() if processes is None or _has_threads() else processes):
                 self._start()
         except BaseException as error:
             self.__exit__(type(error), error, None)
@@ -171,9 +175,11 @@ class Workers(Generic[Batch, Result]):
         self._workers.append(_Worker(pid, ours, shared))
 
 
-def spread(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> Iterator[Result]:
-    """Work through batches here and on other cores; results come in whatever order they are done."""
-    with Workers(work) as workers:
+def spread(
+    work: Callable[[Batch], Result], batches: Iterable[Batch], *, processes: int | None = None
+) -> Iterator[Result]:
+    """Work through batches here and in other processes; results come in whatever order they are done."""
+    with Workers(work, processes) as workers:
         for batch in batches:
             yield from workers.results()
             if not workers.give(batch):
@@ -182,9 +188,13 @@ def spread(work: Callable[[Batch], Result], batches: Iterable[Batch]) -> Iterato
 
 
 def _spare_cores() -> int:
-    if threading.active_count() > 1:
+    if _has_threads():
         return 0
     return min(_MOST, len(os.sched_getaffinity(0))) - 1
+
+
+def _has_threads() -> bool:
+    return threading.active_count() > 1
 
 
 def _serve(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 from hashdist.errors import ConflictError, DamagedError, NotFoundError
@@ -135,15 +135,15 @@ class RefDatabase:
                 return os.stat(path).st_mtime
         return None
 
-    def reflog_names(self) -> list[str]:
-        """The names of all refs that have a reflog."""
+    def reflog_names(self, prefixes: Collection[str] = ("refs/",)) -> list[str]:
+        """The names of HEAD and of all refs below `prefixes` that have a reflog, sorted."""
         root = os.path.join(self.path, "logs")
-        return sorted(
-            os.path.relpath(os.path.join(folder, file), root)
-            for folder, _, files in os.walk(root)
-            for file in files
-            if not file.endswith(".lock")
-        )
+        found = ["HEAD"] if os.path.exists(os.path.join(root, "HEAD")) else []
+        for prefix in prefixes:
+            for folder, _, files in os.walk(os.path.join(root, prefix.rstrip("/"))):
+                below = folder[len(root) + 1 :]
+                found += [f"{below}/{file}" for file in files if not file.endswith(".lock")]
+        return sorted(found)
 
     @contextlib.contextmanager
     def still(self, purpose: str) -> Iterator[None]:

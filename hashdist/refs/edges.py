@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hashdist.errors import NotFoundError
 from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId, SourceId, SpecId
-from hashdist.objects.spec import Spec, read_spec
+from hashdist.objects.spec import Spec, read_sources, read_spec
 from hashdist.objects.tree import InvalidTreeError, Mode
 
 #: Tags of tags of tags; more is somebody's joke.
@@ -36,6 +36,7 @@ class EdgeReader:
     def __init__(self, objects: ObjectDatabase) -> None:
         self._objects = objects
         self._specs: dict[SpecId, Spec] = {}
+        self._sources: dict[SpecId, tuple[SourceId, ...]] = {}
         self._specs_of_tree: dict[str, Mapping[str, SpecId]] = {}
 
     def spec(self, id: SpecId) -> Spec:
@@ -43,6 +44,12 @@ class EdgeReader:
         if id not in self._specs:
             self._specs[id] = read_spec(self._objects, id)
         return self._specs[id]
+
+    def sources(self, id: SpecId) -> tuple[SourceId, ...]:
+        """The sources of a spec."""
+        if id not in self._sources:
+            self._sources[id] = read_sources(self._objects, id)
+        return self._sources[id]
 
     def peeled(self, id: CommitId) -> CommitId:
         """The commit that a ref's value stands for: itself, or what a tag of git's own is of."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from hashdist.errors import InvalidError
+
+Id = TypeVar("Id")
 
 HEADS = "refs/heads/"
 TAGS = "refs/tags/"
@@ -54,6 +59,11 @@ def _fault(name: str) -> str | None:
         if not part or part.startswith(".") or part.endswith((".", ".lock")):
             return "a part is empty, begins or ends with '.', or ends with '.lock'"
     return None
+
+
+def below(prefix: str, refs: Mapping[str, Id]) -> dict[str, Id]:
+    """Those of some refs that begin with `prefix`, without it."""
+    return {name[len(prefix) :]: id for name, id in refs.items() if name.startswith(prefix)}
 
 
 def check_profile_name(name: str) -> str:

@@ -11,8 +11,8 @@ from hashdist.objects.artifact_id import ArtifactId, check_name
 from hashdist.objects.ids import CommitId, SourceId, SpecId
 from hashdist.objects.layout import Layout
 from hashdist.objects.manifest import ManifestEntry
-from hashdist.objects.spec import HostPart, InvalidSpecError, Platform, Spec, from_json, read_spec
-from hashdist.objects.tree import Mode
+from hashdist.objects.spec import HostPart, InvalidSpecError, Platform, Spec, from_json, read_sources, read_spec
+from hashdist.objects.tree import Entry, Mode
 
 LINUX = Platform("linux", "x86_64", "x86-64")
 ID = "0123456789abcdef0123456789abcdef01234567"
@@ -41,6 +41,15 @@ def test_written_id_is_computed_id(store):
     ):
         assert spec.write(store.objects) == spec.id
         assert read_spec(store.objects, spec.id) == spec
+        assert read_sources(store.objects, spec.id) == tuple(spec.sources.values())
+
+
+def test_sources_of_what_is_no_spec(store):
+    """Whoever only wants the sources is told, too, that there is no spec."""
+    blob = store.objects.add_blob(b'["no document"]')
+    for entries in ([], [Entry(b"build.json", Mode.FILE, blob)]):
+        with pytest.raises(InvalidSpecError):
+            read_sources(store.objects, store.objects.add_tree(entries))
 
 
 @pytest.mark.parametrize(

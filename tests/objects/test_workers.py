@@ -94,6 +94,20 @@ def test_none_where_there_are_threads():
     assert done.stdout == "False []\n", done.stderr
 
 
+def test_more_than_cores():
+    """What mostly waits for storage is spread over more processes than there are cores, when that is asked."""
+    done = run("""
+        from hashdist.objects.workers import spread
+        import os, time
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        def work(batch):
+            time.sleep(0.05)
+            return os.getpid()
+        print(len(set(spread(work, range(40)))), len(set(spread(work, range(40), processes=5))))
+    """)
+    assert done.stdout == "1 6\n", done.stderr
+
+
 @pytest.fixture
 def many(tmp_path):
     """Enough files for several processes, two of them large."""

@@ -17,7 +17,6 @@ from hashdist.gc.policy import DEFAULT_GRACE, Policy
 from hashdist.gc.reasons import why, words
 from hashdist.gc.sweeping import collect
 from hashdist.store import roots
-from hashdist.workflow.modules import prune_trees
 from hashdist.workflow.naming import find_thing
 
 #: How many lines tell of what is held.
@@ -86,6 +85,8 @@ def _collect(app: App, policy: Policy, *, dry_run: bool) -> None:
             found = plan(store, policy)
     else:
         found = collect(store, policy, progress=app.progress)
+        from hashdist.workflow.modules import prune_trees  # noqa: PLC0415 - takes longer to load than `gc -n` to run
+
         prune_trees(store)
     app.emit(_document(found, dry_run=dry_run), lambda: _lines(found, dry_run=dry_run))
 

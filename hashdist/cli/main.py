@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hashdist.errors import HashdistError, UsageError
 from hashdist.version import __version__
 
-from . import quick
+from . import owner, quick
 from .errors import error_json
 from .interruptions import Terminated, terminable
 from .table import SUMMARIES, help_text
@@ -121,6 +121,8 @@ def _of_system(error: OSError) -> HashdistError:
     where = f"'{os.fsdecode(name)}': " if isinstance(name, (str, bytes)) else ""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
     hint = "make room where the store lies: hdist gc -n --now tells what could go" if full else None
+    if error.errno == errno.EACCES and owner.acted_as() is not None:
+        hint = f"hdist acts as the owner of the store, uid {owner.acted_as()}, who may not do that"
     return HashdistError(f"{where}{error.strerror or error}", hint=hint)
 
 

@@ -7,6 +7,7 @@ import pwd
 
 #: Root's own groups, while we act as somebody else.
 _groups: list[int] = []
+_acted_as: list[int] = []
 
 
 def is_other(path: str) -> bool:
@@ -23,6 +24,7 @@ def act_as_owner(path: str, *, for_good: bool) -> None:
         return
     status = os.stat(path)
     _groups[:] = os.getgroups()
+    _acted_as[:] = [status.st_uid]
     try:
         os.initgroups(pwd.getpwuid(status.st_uid).pw_name, status.st_gid)
     except KeyError:
@@ -33,6 +35,11 @@ def act_as_owner(path: str, *, for_good: bool) -> None:
     else:
         os.setegid(status.st_gid)
         os.seteuid(status.st_uid)
+
+
+def acted_as() -> int | None:
+    """The uid of the owner, if we were root and became that one."""
+    return _acted_as[0] if _acted_as else None
 
 
 def be_ourselves_again() -> None:

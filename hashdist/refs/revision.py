@@ -20,6 +20,10 @@ class RevisionNotFoundError(NotFoundError):
     """A revision that names nothing here."""
 
 
+class HistoryTooShortError(RevisionNotFoundError):
+    """A revision whose name is known here, and that goes back further than its history."""
+
+
 def resolve(refs: RefDatabase, objects: Callable[[], ObjectDatabase], text: str, *, head: str = "HEAD") -> CommitId:
     """The commit that `text` means; `head` is the ref that HEAD stands for.
 
@@ -67,11 +71,11 @@ def _before(refs: RefDatabase, ref: str | None, count: int, text: str) -> Commit
         return log[count].new
     if log and count == len(log) and log[-1].old:
         return log[-1].old
-    raise RevisionNotFoundError(f"the reflog does not go back as far as '{text}'")
+    raise HistoryTooShortError(f"the reflog does not go back as far as '{text}'")
 
 
 def _parent(objects: ObjectDatabase, commit: CommitId, number: int, text: str) -> CommitId:
     parents = objects.commit(commit).parents
     if number > len(parents):
-        raise RevisionNotFoundError(f"history does not go back as far as '{text}'")
+        raise HistoryTooShortError(f"history does not go back as far as '{text}'")
     return parents[number - 1]

@@ -11,7 +11,7 @@ from hashdist.objects.database import Commit, ObjectDatabase
 from hashdist.objects.ids import CommitId
 from hashdist.objects.tree import Mode
 from hashdist.refs import names
-from hashdist.refs.revision import RevisionNotFoundError, resolve
+from hashdist.refs.revision import HistoryTooShortError, RevisionNotFoundError, resolve
 from hashdist.stack.lock import Lock
 from hashdist.store.store import Store
 
@@ -59,15 +59,16 @@ def find(store: Store, revision: str | None, *, head: str = "HEAD") -> CommitId:
     """The commit that a revision means, here or else upstream; None means HEAD, which stands for the ref `head`."""
     try:
         return resolve(store.refs, lambda: store.objects, revision or "HEAD", head=head)
-    except RevisionNotFoundError:
+    except RevisionNotFoundError as own:
         if store.upstream is None or revision is None or _OWN.match(revision):
             raise
         # what somebody upstream calls so
         try:
             return find(store.upstream, revision)
+        except HistoryTooShortError:
+            raise
         except RevisionNotFoundError:
-            pass
-        raise
+            raise own from None
 
 
 def head_branch(store: Store) -> str:

@@ -359,6 +359,9 @@ def test_root_leaves_nothing(place, run):
     run(0, store, "compare", "main", "two", "-r", "1", "--warm-up", "0", "--", "true", **words)
     owners = {os.lstat(os.path.join(here, name)).st_uid for here, a, b in os.walk(store) for name in (*a, *b)}
     assert owners == {ADA}
+    (place / "closed").mkdir(0o700)
+    refused = run(0, store, "checkout", "main", "--to", str(place / "closed/env"), expect=1, **words)
+    assert f"hint: hdist acts as the owner of the store, uid {ADA}" in refused.stderr
 
 
 def test_a_read_only_file_system(place, run):

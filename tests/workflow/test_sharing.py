@@ -186,6 +186,15 @@ def test_names_and_reasons(above, tmp_path):
         keeping.pin(store, "main", f"source-{source[:12]}")
 
 
+def test_history_of_a_name_upstream(above, below):
+    """Who goes too far back from a name upstream is told so, and not that there is no such name."""
+    assert find(below.store, "main") == find(above.store, "main")
+    with pytest.raises(NotFoundError, match="history does not go back as far as 'main~9'"):
+        find(below.store, "main~9")
+    with pytest.raises(NotFoundError, match="no profile, tag or commit named 'other'"):
+        find(below.store, "other~1")
+
+
 def test_a_prefix_with_gaps(above):
     """What a prefix would hold and does not is missed; one that cannot be read is told by itself."""
     prefix = os.path.realpath(above.store.inside("current"))

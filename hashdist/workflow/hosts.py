@@ -125,16 +125,19 @@ def known_entries(session: Session) -> dict[str, HostEntry]:
 
 def expected_of(session: Session, pins: Mapping[str, HostPin]) -> list[Expected]:
     """What host pins say the host should have."""
-    store = session.store
     return [
-        Expected(
-            _entry(name, pin),
-            pin.spec,
-            pin.version,
-            scan_of(store.refs, store.objects, name, pin.spec, session.where.host_class),
-        )
+        Expected(_entry(name, pin), pin.spec, pin.version, _scan_of(session, name, pin))
         for name, pin in sorted(pins.items())
     ]
+
+
+def _scan_of(session: Session, name: str, pin: HostPin) -> Scan | None:
+    """The newest scan that gave what a pin says, here or else upstream; None if there is none."""
+    for store in session.store.chain:
+        scan = scan_of(store.refs, store.objects, name, pin.spec, session.where.host_class)
+        if scan is not None:
+            return scan
+    return None
 
 
 def _entry(name: str, pin: HostPin) -> HostEntry:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 import shutil
 
 import pytest
@@ -19,7 +20,7 @@ from hashdist.objects.spec import read_spec
 from hashdist.store.making import init_store
 from hashdist.store.readers import drop_pin, pins
 from hashdist.store.store import UpstreamError
-from hashdist.workflow import branching, building, checkout as checkouts, keeping
+from hashdist.workflow import branching, building, checkout as checkouts, hosts, keeping
 from hashdist.workflow.commit import commit_file
 from hashdist.workflow.naming import find_thing
 from hashdist.workflow.prefixes import find_prefix, words_of_gone
@@ -193,6 +194,20 @@ def test_history_of_a_name_upstream(above, below):
         find(below.store, "main~9")
     with pytest.raises(NotFoundError, match="no profile, tag or commit named 'other'"):
         find(below.store, "other~1")
+
+
+def test_a_host_scan_upstream(above, below, write, tmp_path):
+    """What a profile upstream takes from the host is compared with the scan upstream."""
+    tool = pathlib.Path(write("tool", "#!/bin/sh\necho 1\n"))
+    tool.chmod(0o755)
+    head = f'[host]\ntool = "path:{tool}"\n'
+    tip = commit_file(above, write("host.toml", head + package("c", inputs='["tool"]')), message="m").commit
+    checked = hosts.check(below, tip)
+    assert (checked.drifts, checked.unknown) == ((), ())
+    tool.write_text("#!/bin/sh\necho 2\n")
+    checked = hosts.check(dataclasses.replace(below, store=below.store.reopened()), tip)
+    assert [drift.name for drift in checked.drifts] == ["tool"]
+    assert checked.unknown == ()
 
 
 def test_a_prefix_with_gaps(above):

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hashdist import process
+from hashdist.errors import DamagedError
 from hashdist.fsutil.locks import is_locked
 from hashdist.fsutil.removal import measure_tree
 from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import CommitId
 from hashdist.objects.record import recorded_size
+from hashdist.objects.repacking import objects_size
 from hashdist.objects.spec import Spec, read_spec
 from hashdist.refs import names
 from hashdist.store import index
@@ -106,14 +108,11 @@ class GcPlan:
         return sum(victim.inodes for victim in self.files)
 
 
-def plan(store: Store, policy: Policy, *, count_objects: bool = True) -> GcPlan:
-    """Find out what goes, and unless it is to be measured later how much of that are git objects.
-
-    Raises `DamagedError` when what is alive cannot be told for sure.
-    """
-    found = _Planning(store, policy, mark(store, policy)).plan()
-    if count_objects:
-        found.object_bytes = _dead_object_bytes(store, found)
+def plan(store: Store, policy: Policy) -> GcPlan:
+    """Find out what goes; raises `DamagedError` when what is alive cannot be told for sure, or is not whole."""
+    alive = mark(store, policy)
+    found = _Planning(store, policy, alive).plan()
+    found.object_bytes = _dead_object_bytes(store, found, alive)
     return found
 
 
@@ -173,23 +172,30 @@ class _Planning:
         store, found, alive = self.store, self.found, self.alive
         known: set[str] = set()
         living = set(alive.prefixes)
+        root = os.path.join(store.config.path, "prefixes")
         for kind in (index.PREFIX, index.SEALED, index.DIRECTORY):
             folder = store.inside("index", kind)
-            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-                path = os.path.join(folder, name)
+            for entry in _entries(folder):
+                name, path = entry.name, entry.path
+                if not entry.is_file(follow_symlinks=False):
+                    continue  # not ours
                 if kind == index.PREFIX:
                     with open(path, encoding="utf-8", errors="replace") as file:
                         prefix = file.read().strip().rpartition(" ")[2]
                     known.add(prefix)
-                    if name in alive.commits:
+                    if name in alive.commits and self._keeps(os.path.join(root, prefix)):
                         living.add(prefix)
-                if name not in alive.commits:
+                        continue
+                if kind == index.PREFIX or name not in alive.commits:
                     found.answers.append(path)
-        root = os.path.join(store.config.path, "prefixes")
         for name in sorted(os.listdir(root)):
             path = os.path.join(root, name)
             if name not in living and (name in known or ".tmp-" in name or not _is_whole(path, alive)):
                 found.prefixes.append(_victim(path))
+
+    def _keeps(self, prefix: str) -> bool:
+        """Whether the prefix of a living commit stays: where history is thinned not all keep their artifacts."""
+        return not self.policy.thins_history or _is_whole(prefix, self.alive)
 
     def _leftovers(self) -> None:
         store, found = self.store, self.found
@@ -218,6 +224,8 @@ class _Planning:
                 if id not in alive.sources:
                     found.refs[kind + id] = commit
         for entry in _entries(store.inside("index", index.ARCHIVE)):
+            if not entry.is_file(follow_symlinks=False):
+                continue
             with open(entry.path, encoding="utf-8", errors="replace") as file:
                 if not any(id in alive.sources for id in re.findall("[0-9a-f]{40}", file.read())):
                     found.answers.append(entry.path)
@@ -258,19 +266,25 @@ class _Planning:
         return sorted(found, key=lambda held: (-held.size, -held.sources, str(held.root)))
 
 
-def _dead_object_bytes(store: Store, found: GcPlan) -> int:
-    """Bytes on disk of the git objects that only dying refs reach, as git counts them."""
-    dying, alive = set(found.refs.values()), found.alive
-    if not dying or alive is None:
-        return 0
-    living = [commit for name, commit in alive.refs.items() if name not in found.refs]
-    lines = [*sorted(dying), *(f"^{commit}" for commit in sorted({*living, *alive.commits}))]
-    counted = process.run(
-        ["git", "rev-list", "--objects", "--disk-usage", "--stdin"],
-        env=git_env(store.git, store.search_path),
-        stdin="\n".join(lines).encode() + b"\n",
-    )
-    return int(counted or 0)
+def _dead_object_bytes(store: Store, found: GcPlan, alive: Alive) -> int:
+    """Bytes on disk of the git objects that nothing will reach.
+
+    Raises `DamagedError` where one that stays is missing.
+    """
+    living = {commit for name, commit in alive.refs.items() if name not in found.refs}
+    tips = sorted({*living, *alive.commits})
+    try:
+        counted = process.run(
+            ["git", "rev-list", "--objects", "--disk-usage", "--stdin"],
+            env=git_env(store.git, store.search_path),
+            stdin="".join(f"{commit}\n" for commit in tips).encode(),
+        )
+    except process.ProgramFailedError as error:
+        words = error.message.strip().splitlines()[-1]
+        raise DamagedError(
+            f"what a ref names is not whole: {words}; nothing was deleted", hint="hdist verify --repair"
+        ) from error
+    return max(0, objects_size(store.git) - int(counted or 0))
 
 
 class _Prefixes:
@@ -293,8 +307,11 @@ class _Prefixes:
 
 
 def _is_whole(prefix: str, alive: Alive) -> bool:
-    """Whether all that a prefix is made of is alive, and where it was."""
-    document = read_prefix(prefix)
+    """Whether all that a prefix is made of is alive, and where it was; what does not tell may be anybody's."""
+    try:
+        document = read_prefix(prefix)
+    except (OSError, ValueError):
+        return True
     return members(prefix) <= alive.specs.keys() and all(map(os.path.isdir, document.get("elsewhere", {}).values()))
 
 

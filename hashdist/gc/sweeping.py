@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hashdist import process
 from hashdist.fsutil.atomic import publish, sync_directory, unique_suffix
 from hashdist.fsutil.holders import WORK
-from hashdist.fsutil.removal import measure_tree, remove_tree
+from hashdist.fsutil.removal import remove_tree
 from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import SpecId
 from hashdist.objects.repacking import live_objects, prune, repack
@@ -39,7 +39,7 @@ def collect(store: Store, policy: Policy, *, progress: Progress = SILENT) -> GcP
     Raises `DamagedError` (nothing is deleted then) or `BusyError`.
     """
     with store.lock(shared=False, purpose="gc", lease=WORK):
-        found = plan(store, policy, count_objects=False)
+        found = plan(store, policy)
         for path in found.answers:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
@@ -55,12 +55,10 @@ def collect(store: Store, policy: Policy, *, progress: Progress = SILENT) -> GcP
         for _ in spread(_remove, moved, processes=WAITING):
             task.advance()
     with store.lock(shared=False, purpose="gc", lease=WORK):
-        before = measure_tree(os.path.join(store.git, "objects"))[0]
         if not refs_gone:
             _delete_refs(store, found, late=True)
         _remove_empty_parents(store, found)
         _collect_objects(store, found)
-        found.object_bytes = max(0, before - measure_tree(os.path.join(store.git, "objects"))[0])
     return found
 
 
@@ -69,7 +67,10 @@ def _delete_refs(store: Store, found: GcPlan, *, late: bool = False) -> bool:
 
     `late`: their artifacts have gone already. What was made anew meanwhile stays.
     """
-    refs = found.refs
+    # what was brought back, or deleted once more, since it was looked at is for the next gc
+    refs = {
+        name: id for name, id in found.refs.items() if not name.startswith(names.UNDO) or store.refs.get(name) == id
+    }
     if late:
         here = {names.ARTIFACTS + spec for spec, _ in store.artifacts.all() if _is_there(store, spec)}
         refs = {name: id for name, id in refs.items() if store.refs.get(name) == id and name not in here}

@@ -10,10 +10,12 @@ import functools
 import math
 import os
 import pickle
+import zlib
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from hashdist import process
+from hashdist.errors import DamagedError
 
 from .git_program import git_env
 from .ids import HEX_DIGITS, ObjectId, RawId, is_hex
@@ -31,7 +33,7 @@ _MANY_PACKS, _MANY_LOOSE = 50, 2000
 _RUN = 16 << 20
 #: Loose objects that are packed, and directories of them that are looked through, in one go.
 _BATCH, _FEW = 500, 8
-_TRAILER = 20
+_HEADER, _TRAILER = 12, 20
 
 
 def live_objects(repository: str, search_path: str) -> set[str]:
@@ -46,8 +48,9 @@ def live_objects(repository: str, search_path: str) -> set[str]:
 def repack(database: ObjectDatabase, live: Collection[str], *, everything: bool) -> bool:
     """Write what is live of packs, with what is loose, into one new pack, where that is worth it; then drop the old.
 
-    With `everything` dead objects go however few they are. Nobody else may be at work. False if a pack has deltas, or
-    cannot be read: that is for git.
+    Loose objects are read and checked, packed ones by the checksums of their index; where one is damaged nothing is
+    packed anew. With `everything` dead objects go however few they are. Nobody else may be at work. False if a pack
+    has deltas, or cannot be read: that is for git.
     """
     folder = os.path.join(database.path, "objects", "pack")
     old: list[tuple[str, list[tuple[int, ObjectId]], int]] = []
@@ -67,13 +70,16 @@ def repack(database: ObjectDatabase, live: Collection[str], *, everything: bool)
         return True
     writer = PackWriter(folder)
     try:
+        for batch in spread(functools.partial(_pack_loose, database), _batches(database.path, loose)):
+            writer.write(batch)
         for index, entries, size in old:
             if not _copy(writer, index, entries, size, live):
                 writer.abandon()
                 return False
-        for batch in spread(functools.partial(_pack_loose, database), _batches(database.path, loose)):
-            writer.write(batch)
         kept = writer.publish()
+    except DamagedError:
+        writer.abandon()  # what is damaged is left as it is, for verify
+        return True
     except BaseException:
         writer.abandon()
         raise
@@ -96,12 +102,18 @@ def _copy(
         def flush() -> None:
             if run:
                 file.seek(start)
-                writer.write(PackedBatch(list(run), file.read(end - start)))
+                data = memoryview(file.read(end - start))
+                place = 0
+                for id, length, checksum in run:
+                    if zlib.crc32(data[place : place + length]) != checksum:
+                        raise DamagedError(f"object {id.hex()} is damaged in {index[:-4]}.pack")
+                    place += length
+                writer.write(PackedBatch(list(run), bytes(data)))
                 run.clear()
 
         for place, (offset, id) in enumerate(entries):
             after = entries[place + 1][0] if place + 1 < len(entries) else size - _TRAILER
-            if id not in live:
+            if id not in live or id.raw in writer:
                 continue
             if not pack.is_whole(offset):
                 return False
@@ -155,6 +167,20 @@ def _ids_in(fan: str, first: str) -> list[ObjectId]:
     return [ObjectId.trusted(first + name) for name in names]
 
 
+def objects_size(repository: str) -> int:
+    """The bytes of all objects, packed and loose, as git counts the usage of each: without indexes and the like."""
+    folder = os.path.join(repository, "objects")
+    size = 0
+    for here in (os.path.join(folder, "pack"), *_fans(folder)):
+        with contextlib.suppress(FileNotFoundError), os.scandir(here) as entries:
+            for entry in entries:
+                if not here.endswith("/pack"):
+                    size += entry.stat().st_size
+                elif entry.name.endswith(".pack"):
+                    size += entry.stat().st_size - _HEADER - _TRAILER
+    return size
+
+
 def prune(database: ObjectDatabase, live: Collection[str], *, before: float) -> int:
     """Remove loose objects that are dead, or are in a pack too, if they were written before; and what crashes left.
 
@@ -187,11 +213,17 @@ def _prune_fans(packed: PackedReader, live: Collection[str], before: float, fans
         first = os.path.basename(fan)
         for id in _ids_in(fan, first):
             path = f"{fan}/{id[2:]}"
-            if (id not in live and _is_older(path, before)) or packed.has(id.raw):
+            if (id not in live and _is_older(path, before)) or _is_packed(packed, id):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
                     gone += 1
     return gone
+
+
+def _is_packed(packed: PackedReader, id: ObjectId) -> bool:
+    """Whether a pack has an object whole, byte for byte: only then another copy may go."""
+    whole = packed.find(id) if packed.has(id.raw) else None
+    return whole is not None and whole.read() is not None
 
 
 def _fans(folder: str) -> list[str]:

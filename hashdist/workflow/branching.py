@@ -29,8 +29,9 @@ def _create(store: Store, ref: str, start: str | None, *, what: str) -> CommitId
             f"there is a {what} '{names.short_name(ref)}' already",
             hint=f"choose another name, or delete that one: hdist {what} -d",
         )
-    commit = find(store, start)
-    store.refs.update(ref, commit, old=None, reason=f"{what}: from {start or 'HEAD'}")
+    with store.lock(shared=True, purpose=what):  # the commit may be one that gc is about to take
+        commit = find(store, start)
+        store.refs.update(ref, commit, old=None, reason=f"{what}: from {start or 'HEAD'}")
     return commit
 
 

@@ -42,6 +42,11 @@ def bring_back(store: Store, name: str | None) -> Deleted:
 
     Raises `NotFoundError`, or `ConflictError` when there is one of that name again.
     """
+    with store.lock(shared=True, purpose="undo"):  # not while gc is taking it
+        return _bring_back(store, name)
+
+
+def _bring_back(store: Store, name: str | None) -> Deleted:
     found = deleted(store)
     if name is not None:
         found = [one for one in found if name in {one.ref, names.short_name(one.ref)}]

@@ -1,5 +1,6 @@
 """gc takes nothing that anything reaches, and nothing at all when it cannot tell."""
 
+import dataclasses
 import os
 import shutil
 
@@ -11,11 +12,13 @@ from hashdist.errors import DamagedError
 from hashdist.gc import plan as gc_plan, sweeping
 from hashdist.gc.marking import members
 from hashdist.gc.policy import Policy
+from hashdist.objects.packed import Pack, pack_indexes
 from hashdist.objects.spec import read_spec
 from hashdist.refs import names
 from hashdist.stack.editing import set_key
 from hashdist.store.roots import in_use
-from hashdist.workflow import building, checkout as checkouts
+from hashdist.verify.verifying import verify
+from hashdist.workflow import branching, building, checkout as checkouts
 from hashdist.workflow.commit import commit_file, edit
 from hashdist.workflow.profile import find, read_profile
 
@@ -33,7 +36,7 @@ def loose(store, id):
     return os.path.join(store.git, "objects", id[:2], id[2:])
 
 
-@pytest.mark.parametrize("what", ["spec", "tree", "commit"])
+@pytest.mark.parametrize("what", ["spec", "tree", "commit", "text"])
 def test_a_missing_object_stops_it(session, built, write, what):
     """Whatever is missing on the way from a root: nothing is deleted, and the error says so."""
     store = session.store
@@ -46,6 +49,7 @@ def test_a_missing_object_stops_it(session, built, write, what):
         "spec": read_profile(store.objects, tip).lock.specs["a"],
         "tree": store.objects.commit(tip).tree,
         "commit": tip,
+        "text": store.objects.find(store.objects.commit(tip).tree, "stack.toml").id,
     }[what]
     os.unlink(loose(store, victim))
     fresh = type(store).open(store.path, identity=store.identity, clock=store.clock, search_path=store.search_path)
@@ -54,6 +58,109 @@ def test_a_missing_object_stops_it(session, built, write, what):
         sweeping.collect(fresh, Policy(grace=0))
     assert store.refs.all() == before
     assert os.listdir(store.inside("artifacts/dead/1"))
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(grace=0)])
+def test_the_only_good_copy_stays(session, built, write, policy):
+    """What a pack has damaged and a file of its own has whole is taken from the file, and no pack is made of damage."""
+    store = session.store
+    tip = find(store, "main")
+    blob = store.objects.find(store.objects.commit(tip).tree, "stack.toml").id
+    data = store.objects.blob(blob)
+    sweeping.collect(store, Policy(grace=0))
+    (index,) = pack_indexes(os.path.join(store.git, "objects", "pack"))
+    offset = next(offset for offset, id in Pack(index).entries() if id == blob)
+    os.chmod(f"{index[:-4]}.pack", 0o644)
+    with open(f"{index[:-4]}.pack", "r+b") as file:
+        file.seek(offset + 12)
+        file.write(b"\xff\xff")
+    store = store.reopened()
+    with pytest.raises(DamagedError):
+        store.objects.blob(blob)
+    assert store.objects.add_blob(data) == blob
+    assert os.path.exists(loose(store, blob))
+    session = dataclasses.replace(session, store=store)
+    edit(session, lambda text: set_key(text, "packages.b.env.X", "1"), message="e")
+    commit_file(session, write("x.toml", package("dead")), message="m", profile="o")
+    branching.delete_branch(store, "o", force=True)
+    sweeping.collect(store.reopened(), policy)
+    assert store.reopened().objects.blob(blob) == data
+
+
+def test_damage_is_left_for_verify(session, built, write):
+    """A pack with a damaged object is not written anew, nor is a damaged file packed; the dead artifacts go."""
+    store = session.store
+    tip = find(store, "main")
+    building.build_commit(
+        session, commit_file(session, write("x.toml", package("dead")), message="m", profile="o").commit
+    )
+    branching.delete_branch(store, "o", force=True)
+    text = store.objects.find(store.objects.commit(tip).tree, "stack.toml").id
+    path = loose(store, text)
+    os.chmod(path, 0o644)
+    with open(path, "r+b") as file:
+        file.seek(30)
+        file.write(b"\xff\xff")
+    sweeping.collect(store, Policy(grace=0))
+    assert os.path.isfile(path)
+    assert not os.path.exists(store.inside("artifacts/dead"))
+
+
+def test_prefixes_of_thinned_history(session, built):
+    """Where old commits lose their artifacts their prefixes go, too: none is left whose links lead nowhere."""
+    recorded = edit(session, lambda text: set_key(text, "packages.b.env.X", "1"), message="e")
+    prefix = checkouts.ready(session, recorded.commit)
+    Checkout(session.store).switch(recorded.commit, prefix, branch="refs/heads/main", reason="x")
+    sweeping.collect(session.store, Policy(grace=0, keep_last=1))
+    assert not os.path.exists(built)
+    assert os.path.isdir(prefix)
+    assert not verify(session.store).damage
+
+
+def test_strangers_are_left_alone(session, built):
+    """What is not ours stops nothing, and stays."""
+    store = session.store
+    strays = [
+        store.inside(*parts) for parts in (("prefixes", "stray"), ("index", "prefix", "d"), ("index", "archive", "d"))
+    ]
+    for path in strays:
+        os.makedirs(path)
+    os.mkfifo(store.inside("index/prefix/fifo"))
+    with open(store.inside("prefixes/file"), "w") as file:
+        file.write("x")
+    found = sweeping.collect(store, Policy(grace=0))
+    assert all(map(os.path.isdir, strays))
+    assert not found.prefixes
+
+
+def test_what_is_said_of_objects(session, built, write):
+    """What gc says goes of git's objects is what it says without doing it, and nothing afterwards."""
+    store = session.store
+    write("src/file", "much\n" * 1000)
+    commit_file(session, write("x.toml", package("d", source='{ path = "src" }')), message="m", profile="o")
+    branching.delete_branch(store, "o", force=True)
+    planned = gc_plan.plan(store, Policy(grace=0)).object_bytes
+    assert sweeping.collect(store, Policy(grace=0)).object_bytes == planned > 0
+    assert gc_plan.plan(store.reopened(), Policy(grace=0)).object_bytes == 0
+
+
+def test_brought_back_meanwhile(session, built, write, monkeypatch):
+    """A profile that comes back while gc is at work is no error."""
+    store = session.store
+    commit_file(session, write("x.toml", package("d")), message="m", profile="o")
+    branching.delete_branch(store, "o", force=True)
+    whole = sweeping.plan
+
+    def late(*arguments):
+        found = whole(*arguments)
+        for name in store.refs.all(names.UNDO):
+            with store.refs.transaction("as if another machine") as transaction:
+                transaction.delete(name, old=store.refs[name])
+        return found
+
+    monkeypatch.setattr(sweeping, "plan", late)
+    sweeping.collect(store, Policy(grace=0))
+    assert not store.refs.all(names.UNDO)
 
 
 def test_a_profile_by_any_name_is_seen(session, write):

@@ -1,5 +1,6 @@
 """Each damage is found and named with what it hits; repair mends what can be proved and says what it cannot."""
 
+import dataclasses
 import os
 import stat
 import tarfile
@@ -17,7 +18,7 @@ from hashdist.objects.packed import Pack, pack_indexes
 from hashdist.refs import names
 from hashdist.sources.declaration import PathSource
 from hashdist.verify.verifying import verify
-from hashdist.workflow import checkout as checkouts
+from hashdist.workflow import branching, building, checkout as checkouts, keeping
 from hashdist.workflow.commit import commit_file
 from hashdist.workflow.profile import find, read_profile
 from hashdist.workflow.repair.repairing import repair
@@ -329,6 +330,47 @@ def test_a_repair_that_fails(session, write, tmp_path):
     (tmp_path / "once").write_text("x")
     assert all(one.done for one in repair(session, verify(session.store.reopened())))
     assert verify(session.store.reopened()).damage == []
+
+
+@pytest.mark.parametrize("what", ["cut", "gone"])
+def test_an_index_of_a_pack(whole, write, what):
+    """A pack whose index is damaged or gone gets a new one; no artifact whose record was in it is built again."""
+    store = whole.store
+    tip = commit_file(whole, write("pinned.toml", package("pinned")), message="m", profile="o").commit
+    building.build_commit(whole, tip)
+    keeping.pin(store, "pinned", "keep")
+    branching.delete_branch(store, "o", force=True)
+    collect(store, Policy(grace=0))
+    index = max(pack_indexes(os.path.join(store.git, "objects", "pack")), key=os.path.getsize)
+    if what == "cut":
+        os.chmod(index, 0o644)
+        os.truncate(index, 500)
+    else:
+        os.unlink(index)
+    before = {path: os.stat(path).st_ino for path in files(store.inside("artifacts"))}
+    session = dataclasses.replace(whole, store=store.reopened())
+    mended = repair(session, verify(session.store))
+    assert mended
+    assert all(one.done for one in mended), [one.words for one in mended if not one.done]
+    assert verify(store.reopened()).damage == []
+    assert {path: os.stat(path).st_ino for path in files(store.inside("artifacts"))} == before
+    assert store.reopened().refs.all(names.PINS)
+
+
+def test_a_pin_is_a_reason(whole, write):
+    """What only a pin keeps is not given up because it cannot be built again."""
+    store = whole.store
+    tip = commit_file(whole, write("pinned.toml", package("pinned")), message="m", profile="o").commit
+    building.build_commit(whole, tip)
+    keeping.pin(store, "pinned", "keep")
+    path = store.artifacts.path(store.artifacts.find("pinned")[0])
+    branching.delete_branch(store, "o", force=True)
+    collect(store, Policy(grace=0))
+    flip(f"{path}/share/pinned")
+    (mended,) = repair(whole, verify(store))
+    assert not mended.done
+    assert "pins/keep keeps it" in mended.words, mended.words
+    assert os.path.exists(f"{path}/share/pinned")
 
 
 def test_a_ref_that_cannot_be_mended_stays(whole):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -9,7 +10,7 @@ import stat
 from hashdist.build.rebuilding import compare
 from hashdist.checkout import prefix as prefixes
 from hashdist.checkout.links import Member
-from hashdist.errors import HashdistError
+from hashdist.errors import ConflictError, HashdistError
 from hashdist.fsutil.atomic import publish
 from hashdist.fsutil.modes import sealed_directory_mode
 from hashdist.fsutil.staging import staged_directory
@@ -48,6 +49,8 @@ def _mend(session: Session, spec: SpecId, findings: list[Finding]) -> list[Mende
         return [
             _mend_mode(store, finding) if finding.kind == "mode" else _take_away(store, finding) for finding in findings
         ]
+    if all(finding.what == "record" for finding in findings) and _reads(store, spec):
+        return [Mended(finding, done=True, words="whole again, with the objects") for finding in findings]
     commit = store.artifacts.own_record(spec)
     before = None if any(finding.what == "record" for finding in findings) else store.artifacts.record(spec)
     path = store.artifacts.own_path(read_spec(store.objects, spec).artifact)
@@ -66,6 +69,15 @@ def _mend(session: Session, spec: SpecId, findings: list[Finding]) -> list[Mende
         raise
     words += f"; the damaged one is {aside}" if aside is not None else ""
     return [Mended(finding, done=True, words=words) for finding in findings]
+
+
+def _reads(store: Store, spec: SpecId) -> bool:
+    """Whether a record can be read: objects are mended before artifacts."""
+    try:
+        store.artifacts.record(spec)
+    except HashdistError:
+        return False
+    return True
 
 
 def _put_back(store: Store, spec: SpecId, path: str, aside: str | None, commit: CommitId | None) -> None:
@@ -127,6 +139,8 @@ def _build_again(session: Session, spec: SpecId, before: ArtifactRecord | None) 
     """Build a spec as a commit that names it says; tell whether the bytes are the old ones."""
     store = session.store
     found = _commit_naming(store, spec)
+    if found is None and (pin := _pin_of(store, spec)) is not None:
+        raise ConflictError(f"{names.short_name(pin)} keeps it, and no profile says how it is built")
     if found is None:
         return "nothing names it: it is an artifact no more"
     profile = read_profile(store.objects, found)
@@ -142,17 +156,29 @@ def _build_again(session: Session, spec: SpecId, before: ArtifactRecord | None) 
 def _commit_naming(store: Store, spec: SpecId) -> CommitId | None:
     """The newest commit of a profile that names a spec."""
     edges = EdgeReader(store.objects)
-    refs = {**store.refs.all(names.HEADS), **store.refs.all(names.TAGS), **store.refs.all(names.CHECKOUTS)}
+    kinds = (names.HEADS, names.TAGS, names.CHECKOUTS, names.PINS, names.UNDO)
+    refs = {name: commit for kind in kinds for name, commit in store.refs.all(kind).items()}
     for only_tips in (True, False):
         for tip in refs.values():
             try:
                 for commit in walk(store.objects, tip):
-                    if spec in edges.named(commit.id).specs.values():
+                    named = edges.named(commit.id)
+                    if named.is_profile and spec in named.specs.values():
                         return commit.id
                     if only_tips:
                         break
             except HashdistError:
                 continue
+    return None
+
+
+def _pin_of(store: Store, spec: SpecId) -> str | None:
+    """The ref of a pin that keeps the artifact of a spec, or refers to it; None if there is none."""
+    edges = EdgeReader(store.objects)
+    for name, commit in store.refs.all(names.PINS).items():
+        with contextlib.suppress(HashdistError):
+            if spec in edges.named(commit).specs.values():
+                return name
     return None
 
 

@@ -152,6 +152,7 @@ def mend_objects(session: Session, findings: list[Finding]) -> tuple[Session, li
     for path in dict.fromkeys(finding.path for finding in findings if finding.kind == "damaged"):
         if os.path.isfile(path):
             moved[path] = _save(store, path)
+    _index_packs(store)
     session = dataclasses.replace(session, store=store.reopened())
     wanted = {finding.object for finding in findings if finding.object is not None}
     lost = {id for id in wanted if not _is_here(session.store, id)}
@@ -172,6 +173,23 @@ def mend_objects(session: Session, findings: list[Finding]) -> tuple[Session, li
     return session, found
 
 
+def _index_packs(store: Store) -> None:
+    """Make the indexes of packs that have none: without one nobody looks into a pack."""
+    folder = os.path.join(store.git, "objects", "pack")
+    with store.refs.still("repair"):
+        for name in sorted(os.listdir(folder)):
+            index = os.path.join(folder, f"{name[:-5]}.idx")
+            if name.startswith("pack-") and name.endswith(".pack") and not os.path.exists(index):
+                _index(store, index)
+
+
+def _index(store: Store, index: str) -> None:
+    """Make the index of a pack, if that is whole."""
+    with contextlib.suppress(process.ProgramFailedError):
+        command = ["git", "index-pack", "-o", index, f"{index[:-4]}.pack"]
+        process.run(command, env=git_env(store.git, store.search_path))
+
+
 def _is_here(store: Store, id: ObjectId) -> bool:
     try:
         store.objects.kind(id)
@@ -185,9 +203,7 @@ def _save(store: Store, path: str) -> str:
     with store.refs.still("repair"):
         if path.endswith(".idx") and os.path.exists(f"{path[:-4]}.pack"):
             aside = put_aside(store, path)
-            with contextlib.suppress(process.ProgramFailedError):
-                command = ["git", "index-pack", "-o", path, f"{path[:-4]}.pack"]
-                process.run(command, env=git_env(store.git, store.search_path))
+            _index(store, path)
             return aside
         if path.endswith(".pack"):
             with contextlib.suppress(OSError, ValueError):

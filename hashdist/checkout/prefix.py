@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hashdist.environment.activation import SCRIPTS, scripts
+from hashdist.errors import HashdistError
 from hashdist.fsutil.locks import locked
 from hashdist.fsutil.modes import sealed_directory_mode
 from hashdist.fsutil.staging import staged_directory
@@ -152,10 +153,21 @@ def layout(store: Store, plan: PrefixPlan, *, env: Mapping[str, str]) -> Layout:
     return Layout(found, files, links, copied, python, known, started)
 
 
+class ReadOnlyStoreError(HashdistError):
+    """A prefix that is wanted in a store that we may not write to."""
+
+    code = "read_only"
+
+
 def make(store: Store, plan: PrefixPlan, *, env: Mapping[str, str], progress: Progress = SILENT) -> str:
     """Make the prefix if it is not there, and return its path; raises as `layout` does, and then there is none."""
     if os.path.isdir(plan.path):
         return plan.path
+    if not os.access(os.path.dirname(plan.path), os.W_OK):
+        raise ReadOnlyStoreError(
+            f"its prefix is not made yet, and you may not write to the store at '{store.path}'",
+            hint=f"hdist --store OTHER init --upstream {store.path} makes one of yours that uses it",
+        )
     wanted = layout(store, plan, env=env)
     with locked(store.lock_path("prefixes"), purpose="make a prefix", waiting=store.waiting):
         if not os.path.isdir(plan.path):

@@ -86,6 +86,8 @@ def _dispatch(arguments: list[str]) -> int:
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else f"hdist {name}"
         raise UsageError(error.format_message(), hint=f"{where} --help") from error
+    except click.ClickException as error:  # an editor that cannot be run
+        raise HashdistError(error.format_message()) from error
     return result if isinstance(result, int) else 0
 
 
@@ -132,10 +134,12 @@ def _report(error: HashdistError, *, as_json: bool) -> int:
 
         sys.stdout.write(json.dumps({"version": 1, "error": error_json(error)}) + "\n")
         return error.exit_code
-    for line in error.message.split("\n"):
-        sys.stderr.write(f"hdist: {_shown(line)}\n" if not line.startswith("  ") else f"{_shown(line)}\n")
-    if error.hint:
-        sys.stderr.write(f"hint: {_shown(error.hint)}\n")
+    with contextlib.suppress(OSError):  # there is no room even for that: the code tells
+        for line in error.message.split("\n"):
+            sys.stderr.write(f"hdist: {_shown(line)}\n" if not line.startswith("  ") else f"{_shown(line)}\n")
+        if error.hint:
+            sys.stderr.write(f"hint: {_shown(error.hint)}\n")
+        sys.stderr.flush()
     return error.exit_code
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 import pwd
 
+from hashdist.errors import HashdistError
+
 #: Root's own groups, while we act as somebody else.
 _groups: list[int] = []
 _acted_as: list[int] = []
+
+
+class UnreadableError(HashdistError):
+    """Programs of ours that the owner of a store may not read."""
+
+    code = "unreadable"
 
 
 def is_other(path: str) -> bool:
@@ -35,6 +43,12 @@ def act_as_owner(path: str, *, for_good: bool) -> None:
     else:
         os.setegid(status.st_gid)
         os.seteuid(status.st_uid)
+    for file in (__file__, os.__file__):
+        if not os.access(file, os.R_OK, effective_ids=True):
+            raise UnreadableError(
+                f"root acts as the owner of the store, uid {status.st_uid}, who may not read '{file}' of hdist itself",
+                hint="install hdist, and the Python that runs it, where everybody may read them",
+            )
 
 
 def acted_as() -> int | None:

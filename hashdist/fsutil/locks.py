@@ -276,9 +276,9 @@ def _open(path: str, *, shared: bool) -> tuple[int, bool]:
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), False
         return -1, False
     mode = os.fstat(fd).st_mode
-    if is_shared(os.path.dirname(path)) and not mode & stat.S_IWGRP:
-        with contextlib.suppress(PermissionError):
-            os.fchmod(fd, with_group(stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR))
+    if is_shared(os.path.dirname(path)) and not (mode & stat.S_IWGRP and mode & stat.S_IROTH):
+        with contextlib.suppress(PermissionError):  # readers who are no members lock what they look at
+            os.fchmod(fd, with_group(stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR | stat.S_IROTH))
     return fd, True
 
 

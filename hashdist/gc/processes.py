@@ -26,6 +26,22 @@ class Use(NamedTuple):
     """What it uses, relative to the store: ``artifacts/…`` or ``prefixes/…``."""
 
 
+#: What was seen by somebody who sees more, by the store's path.
+_seen: dict[str, list[Use]] = {}
+
+
+def look(store: str) -> None:
+    """Keep what is seen now for `seen`: root is about to act as the store's owner, who sees only his own processes."""
+    path = os.path.realpath(store)
+    _seen[path] = list(uses(path))
+
+
+def seen(store: str) -> Iterator[Use]:
+    """What processes use by what can be seen now, and by what `look` saw."""
+    yield from _seen.get(os.path.realpath(store), ())
+    yield from uses(store)
+
+
 def uses(store: str) -> Iterator[Use]:
     """What each process has open, mapped, as its directory, or names in its environment and arguments.
 

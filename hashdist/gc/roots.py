@@ -15,7 +15,7 @@ from hashdist.store.readers import Pin, pins
 from hashdist.store.roots import Running
 
 from .policy import DAY, Policy
-from .processes import uses
+from .processes import seen
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
@@ -147,5 +147,5 @@ def readers(store: Store) -> Iterator[tuple[Root, Pin]]:
 
 def processes(store: Store) -> Iterator[tuple[Root, str]]:
     """What processes of this machine use: paths relative to the store."""
-    for use in uses(store.config.path):
+    for use in seen(store.config.path):
         yield Root("process", f"{use.pid} ({use.name})"), use.path

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from hashdist.errors import ConflictError, HashdistError, NotFoundError
+from hashdist.errors import ConflictError, DamagedError, HashdistError, NotFoundError
 from hashdist.fsutil.clock import file_system_time
 from hashdist.fsutil.holders import MOMENTS
 from hashdist.fsutil.locks import locked
@@ -143,6 +143,11 @@ class Store:
             same = os.path.samefile(canonical, self.path)
         except FileNotFoundError:
             same = False
+        if not same and os.path.lexists(canonical):
+            raise StoreMovedError(
+                f"this is a copy of the store at '{canonical}': what was built has that path in it",
+                hint=f"hdist --store {canonical}; or make a new one: hdist --store OTHER init --upstream {canonical}",
+            )
         if not same:
             raise StoreMovedError(
                 f"this store was made at '{canonical}' and is now at '{self.path}'",
@@ -312,5 +317,8 @@ class Store:
 
 
 def _read_text(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise DamagedError(f"'{path}' is not UTF-8: {error.reason} at byte {error.start}") from error

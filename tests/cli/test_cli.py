@@ -65,6 +65,9 @@ def test_edits(hdist, stack):
     assert "nothing changed" in hdist("update", "--host", expect=1).stderr
     assert "no package" in hdist("remove", "zzz", expect=3).stderr
     assert "nothing was changed" in hdist("edit", expect=1, env={"EDITOR": "true", "VISUAL": ""}).stderr
+    failed = hdist("edit", expect=1, env={"EDITOR": "false", "VISUAL": ""}).stderr
+    assert "false" in failed
+    assert "should not" not in failed
 
 
 def test_reading_commands_speak_json(hdist, stack):
@@ -494,6 +497,20 @@ def test_closed_streams(hdist, tmp_path, closed):
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
     assert len(hdist("source", "list", "-q").stdout.split()) == 1
+
+
+def test_a_full_stderr(hdist, tmp_path):
+    """Where an error cannot be told the code still tells."""
+    command = f"{sys.executable} -m hashdist.cli nonsense 2> /dev/full"
+    assert subprocess.run(["sh", "-c", command], check=False, cwd=tmp_path).returncode == 2
+
+
+def test_a_config_of_other_bytes(hdist, tmp_path):
+    """A setting that is not text is damage."""
+    hdist("--store", f"{tmp_path}/s", "init")
+    with open(tmp_path / "s/config.toml", "ab") as file:
+        file.write(b"# \xff\n")
+    assert "is not UTF-8" in hdist("--store", f"{tmp_path}/s", "branch", "x", expect=8).stderr
 
 
 def test_a_full_stdout(hdist, tmp_path):

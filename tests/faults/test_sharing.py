@@ -164,6 +164,18 @@ def shared(place, run):
     return store
 
 
+def test_a_reader_of_what_was_never_checked_out(place, run, shared):
+    """A profile that is built and has no prefix yet cannot be run by a reader, who is told what can be done."""
+    write(place, ADA, "two.toml", TOOL + package("two"))
+    run(ADA, shared, "commit", "two.toml", "-m", "x", "-b", "other")
+    run(ADA, shared, "build", "other")
+    refused = run(BOB, shared, "run", "other", "--", "tool", expect=1)
+    assert "its prefix is not made yet, and you may not write to the store" in refused.stderr
+    own = place / f"work{BOB}/own"
+    run(BOB, own, "init", "--upstream", str(shared))
+    assert run(BOB, own, "run", "other", "--", "tool").stdout == "tool\n"
+
+
 def test_a_reader_writes_nothing(place, run, shared):
     """Who may only read looks at everything and runs what is there, and leaves no trace."""
     before = snapshot(shared)
@@ -406,6 +418,51 @@ def test_a_read_only_file_system(place, run):
         assert run(BOB, own, "run", "HEAD", "--", "tool").stdout == "tool\n"
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_root_sees_everybody(place, run):
+    """gc of root leaves what anybody's program uses, though root acts as the store's owner."""
+    store = place / "apps/store"
+    write(place, ADA, "stack.toml", package("x", "mkdir -p $PREFIX/bin && cp /bin/sleep $PREFIX/bin/nap"))
+    run(ADA, store, "init")
+    run(ADA, store, "commit", "stack.toml", "-m", "x", "-b", "nap")
+    run(ADA, store, "build", "nap")
+    (program,) = store.glob("artifacts/x/1/*/bin/nap")
+    nap = subprocess.Popen(["nap", "60"], executable=program, user=BOB, group=BOB, extra_groups=[])
+    try:
+        run(ADA, store, "branch", "-D", "nap")
+        assert f"process {nap.pid}" not in run(ADA, store, "gc", "-n", "--now").stdout
+        assert f"process {nap.pid}" in run(0, store, "gc", "-n", "--now").stdout
+        run(0, store, "gc", "--now")
+        assert program.exists()
+    finally:
+        nap.kill()
+        nap.wait()
+    run(0, store, "gc", "--now")
+    assert not program.exists()
+
+
+def test_root_whose_hdist_is_closed(place, run):
+    """Where the owner of a store may not read root's hdist, root is told that, and not that this should not have happened."""
+    store = place / "apps/store"
+    run(ADA, store, "init")
+    closed = place / "closed"
+    shutil.copytree(pathlib.Path(hashdist.__file__).parent, closed / "hashdist")
+    closed.chmod(0o700)
+    env = {"PYTHONPATH": f"{closed}:{os.pathsep.join(sys.path)}", "PATH": os.environ["PATH"], "HDIST_STORE": str(store)}
+    command = [sys.executable, "-m", "hashdist.cli", "gc", "-n"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=closed)
+    assert done.returncode == 1
+    assert "who may not read" in done.stderr, done.stderr
+    assert "should not" not in done.stderr
+
+
+def test_a_copy(place, run, shared):
+    """A copy of a store says what it is of; nothing that it says to type changes the original."""
+    copy = place / "apps/copy"
+    subprocess.run(["cp", "-a", shared, copy], check=True)
+    assert f"this is a copy of the store at '{shared}'" in run(ADA, copy, "build", "main", expect=4).stderr
+    assert "problem      this is a copy" in run(ADA, copy, "doctor", expect=1).stdout
 
 
 def test_moved(place, run, shared):

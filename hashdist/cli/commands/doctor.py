@@ -13,6 +13,7 @@ import click
 from hashdist import process
 from hashdist.build.runpath import patchelf
 from hashdist.cli.app import App, command as make
+from hashdist.errors import HashdistError
 from hashdist.fsutil.mounts import mount_of
 from hashdist.hostscan.host_class import host_class
 from hashdist.version import __version__
@@ -53,6 +54,12 @@ def doctor(app: App, prefix: str | None) -> int:
         if not programs[name]
     ]
 
+    if os.path.exists(os.path.join(app.path, "format")):
+        try:
+            _, *upstream = (one.config.path for one in app.store.chain)
+            facts["upstream"] = ", ".join(upstream) or "none"
+        except HashdistError as error:
+            problems.append(f"{error.message}: {error.hint}" if error.hint else error.message)
     if mount.is_weak:
         facts["note"] = "when a machine dies, let go what it held: hdist gc --assume-dead HOST"
 

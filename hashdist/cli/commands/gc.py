@@ -8,9 +8,11 @@ import click
 
 from hashdist.cli.app import App, command as make, human_size
 from hashdist.cli.durations import Span
+from hashdist.cli.owner import is_other
 from hashdist.errors import UsageError
 from hashdist.fsutil import locks
 from hashdist.fsutil.clock import time_text
+from hashdist.gc import processes
 from hashdist.gc.marking import mark
 from hashdist.gc.plan import GcPlan, Held, plan
 from hashdist.gc.policy import DEFAULT_GRACE, Policy
@@ -69,6 +71,8 @@ def gc(
         int(older_than) if older_than is not None else None,
         drop_build_inputs,
     )
+    if is_other(app.path):
+        processes.look(app.path)
     if wanted is not None:
         return _why(app, policy, wanted)
     for host in assume_dead:

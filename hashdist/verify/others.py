@@ -51,12 +51,17 @@ def check_prefix(path: str) -> Checked:
         return Checked(0, [Finding("damaged", "prefix", path, f"does not say what it is made of: {error}")])
     if hashlib.sha256(data).hexdigest()[:_PREFIX_DIGITS] != os.path.basename(path):
         found.append(Finding("damaged", "prefix", path, "is not the one that its name says"))
+    gone = {artifact: place for artifact, place in elsewhere(path).items() if not os.path.isdir(place)}
+    for artifact, place in gone.items():
+        words = f"leads to {artifact}, which has gone from upstream, '{place}'"
+        found.append(Finding("missing", "prefix", path, words))
     with contextlib.suppress(FileNotFoundError):  # gc is taking it
-        found += _prefix_files(path)
+        found += _prefix_files(path, tuple(f"{place}/" for place in gone.values()))
     return Checked(0, found)
 
 
-def _prefix_files(path: str) -> Iterator[Finding]:
+def _prefix_files(path: str, gone: tuple[str, ...]) -> Iterator[Finding]:
+    """What is wrong with the files of a prefix, but for links to what is known to be gone."""
     for folder, directories, files in os.walk(path):
         mode = os.stat(folder).st_mode
         if mode & 0o022 and not mode & 0o2000:
@@ -65,8 +70,9 @@ def _prefix_files(path: str) -> Iterator[Finding]:
             place = os.path.join(folder, name)
             if os.path.islink(place):
                 # a link of an artifact may lead nowhere by itself
-                if not os.path.lexists(os.path.join(folder, os.readlink(place))):
-                    words = f"leads to '{os.readlink(place)}', which is not there"
+                target = os.readlink(place)
+                if not f"{target}/".startswith(gone) and not os.path.lexists(os.path.join(folder, target)):
+                    words = f"leads to '{target}', which is not there"
                     yield Finding("damaged", "prefix", place, words)
             elif name in files and os.stat(place).st_mode & 0o222:
                 yield Finding("mode", "prefix", place, "can be written to")

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import pathlib
+import shlex
 import shutil
 import stat
 import subprocess
@@ -174,6 +175,27 @@ def test_a_reader_of_what_was_never_checked_out(place, run, shared):
     own = place / f"work{BOB}/own"
     run(BOB, own, "init", "--upstream", str(shared))
     assert run(BOB, own, "run", "other", "--", "tool").stdout == "tool\n"
+
+
+def test_a_prefix_of_what_is_gone(place, run, shared):
+    """A reader's prefix that leads to what has gone from upstream is told so by verify, with the command that helps."""
+    write(place, ADA, "two.toml", TOOL + package("two"))
+    run(ADA, shared, "commit", "two.toml", "-m", "x", "-b", "other")
+    run(ADA, shared, "build", "other")
+    own, env = place / f"work{BOB}/own", place / f"work{BOB}/env"
+    run(BOB, own, "init", "--upstream", str(shared))
+    run(BOB, own, "checkout", "other", "--to", str(env))
+    run(ADA, shared, "branch", "-D", "other")
+    run(ADA, shared, "gc", "--now")
+    told = run(BOB, own, "verify", expect=8).stdout
+    assert told.count("damaged") + told.count("missing") == 2, told  # and the line that counts them
+    assert "two/1/" in told
+    assert "has gone from upstream" in told
+    words = shlex.split(told.split("it is built here by: hdist ")[1].splitlines()[0])
+    assert words[-2:] == ["--to", str(env)]
+    run(BOB, own, *words)
+    assert (env / "share/two").exists()
+    run(BOB, own, "verify")
 
 
 def test_a_reader_writes_nothing(place, run, shared):

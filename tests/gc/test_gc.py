@@ -272,7 +272,7 @@ def test_a_copied_store_is_refused(session, built, tmp_path):
     shutil.copytree(session.store.path, tmp_path / "copy", symlinks=True)
     copy = type(session.store).open(str(tmp_path / "copy"), search_path=session.store.search_path)
     for verb in (lambda: sweeping.collect(copy, Policy(grace=0)), lambda: copy.artifacts, lambda: copy.durable):
-        with pytest.raises(StoreMovedError, match="was made at"):
+        with pytest.raises(StoreMovedError, match="is a copy of the store at"):
             verb()
     assert os.path.isdir(built)
     (tmp_path / "link").symlink_to(session.store.path)

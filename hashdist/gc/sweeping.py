@@ -67,10 +67,7 @@ def _delete_refs(store: Store, found: GcPlan, *, late: bool = False) -> bool:
 
     `late`: their artifacts have gone already. What was made anew meanwhile stays.
     """
-    # what was brought back, or deleted once more, since it was looked at is for the next gc
-    refs = {
-        name: id for name, id in found.refs.items() if not name.startswith(names.UNDO) or store.refs.get(name) == id
-    }
+    refs = found.refs
     if late:
         here = {names.ARTIFACTS + spec for spec, _ in store.artifacts.all() if _is_there(store, spec)}
         refs = {name: id for name, id in refs.items() if store.refs.get(name) == id and name not in here}
@@ -79,7 +76,9 @@ def _delete_refs(store: Store, found: GcPlan, *, late: bool = False) -> bool:
     try:
         with store.refs.transaction("gc") as transaction:
             for name, commit in refs.items():
-                transaction.delete(name, old=commit)
+                # what was brought back since it was looked at is for the next gc
+                if not name.startswith(names.UNDO) or store.refs.get(name) == commit:
+                    transaction.delete(name, old=commit)
     except OSError as error:
         if late or error.errno not in _FULL:
             raise

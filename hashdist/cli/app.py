@@ -15,6 +15,7 @@ import click
 from hashdist.errors import NotFoundError
 from hashdist.progress import SILENT, Progress
 
+from .changed import UNDO
 from .identity import cache_path, default_path, full_identity, store_path
 from .owner import act_as_owner
 
@@ -59,13 +60,15 @@ class App:
         def open_store() -> Store:
             act_as_owner(self.path, for_good=not self._runs)
             path = self.env.get("PATH") or os.defpath
-            return Store.open(
+            store = Store.open(
                 self.path,
                 identity=full_identity(self.env),
                 waiting=self._waiting,
                 search_path=path,
                 cache=cache_path(self.path, self.env),
             )
+            store.refs.begin_operation()
+            return store
 
         try:
             return open_store()
@@ -120,6 +123,10 @@ class App:
         """Talk: on stderr, and not with ``--quiet``."""
         if not self.quiet:
             click.echo(_printable(text, sys.stderr), err=True)
+
+    def say_done(self, text: str) -> None:
+        """Say what was done, and in the same line how to undo it."""
+        self.say(text + (UNDO if self.store.refs.undoable else ""))
 
     def put(self, text: str, *, null: bool = False) -> None:
         """A result: on stdout; with `null`, for programs that take any name."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hashdist.refs import names
 
+from .changed import UNDO
 from .identity import cache_path, full_identity, quick_identity, store_path
 from .interruptions import terminable
 from .owner import is_other
@@ -66,8 +67,9 @@ def _checkout(store: Store, name: str) -> bool:
         return False  # something of it has gone
     branch = ref if ref.startswith(names.HEADS) else None
     place = Checkout(store)
+    store.refs.begin_operation()
     place.switch(commit, prefix, branch=branch, reason=f"checkout: {name}")
-    sys.stderr.write(switched(name if branch else None, commit, place.path))
+    sys.stderr.write(switched(name if branch else None, commit, place.path, undoable=store.refs.undoable))
     return True
 
 
@@ -139,9 +141,9 @@ def _waiting(holder: str) -> None:
     sys.stderr.write(f"waiting for {holder}\n")
 
 
-def switched(branch: str | None, commit: str, path: str) -> str:
+def switched(branch: str | None, commit: str, path: str, *, undoable: bool) -> str:
     """What is said after a switch."""
-    return f"{path} is at {f'{branch}@' if branch else ''}{commit[:12]}\n"
+    return f"{path} is at {f'{branch}@' if branch else ''}{commit[:12]}{UNDO if undoable else ''}\n"
 
 
 def nothing_to_do(total: int) -> str:

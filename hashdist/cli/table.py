@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("update", "move pins to what upstream and the host have now"),
         ("branch", "list, make or delete profiles"),
         ("tag", "list, make or delete tags"),
+        ("reset", "move a profile to another commit"),
     ),
     "Use": (
         ("build", "build what a profile names"),
@@ -44,7 +45,8 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("show", "show a commit, a package or the stack file of a profile"),
         ("diff", "what differs between two profiles"),
         ("explain", "why packages differ between two profiles"),
-        ("undo", "bring back what was deleted"),
+        ("reflog", "where a profile was"),
+        ("undo", "undo what a command did"),
     ),
     "Store": (
         ("source", "add, get and list sources"),

@@ -28,6 +28,8 @@ _KINDS = {
     names.HOSTS: "host scan",
     names.CHECKOUTS: "checkout",
     names.PINS: "pin",
+    names.MERGING: "merge that is not done",
+    names.BISECT: "bisection",
 }
 
 

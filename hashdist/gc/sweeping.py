@@ -148,6 +148,7 @@ def _trim_reflogs(store: Store, found: GcPlan) -> None:
         store.refs.trim_reflog(
             name, lambda entry: all(commit is None or commit in alive.commits for commit in (entry.old, entry.new))
         )
+    store.refs.trim_operations(lambda operation: operation.commits <= alive.commits.keys())
 
 
 def _remove_empty_parents(store: Store, found: GcPlan) -> None:

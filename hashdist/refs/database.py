@@ -20,6 +20,7 @@ from . import names
 from .files import RefFiles
 
 if TYPE_CHECKING:
+    from .operations import Operation
     from .reflog import ReflogEntry
 
 ZERO = "0" * 40
@@ -40,7 +41,7 @@ class RefDatabase:
     `before_move` runs before a ref moves, to make durable what it will point to; `bring` before that, to have it
     here if it is only upstream. `identity` is
     ``Name <address>`` for the reflog; `clock` gives seconds since 1970. With `stamping` it is not the file system's,
-    whose times are set by it then.
+    whose times are set by it then. `operations` is the path of the log of operations.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RefDatabase:
         path: str,
         *,
         lock: str,
+        operations: str,
         identity: str,
         clock: Callable[[], float],
         stamping: bool = False,
@@ -58,6 +60,10 @@ class RefDatabase:
     ) -> None:
         self.path = path
         self._lock = lock
+        self._operations = operations
+        self._run: str | None = None
+        self.undoable = False
+        """Whether something was done through this handle that can be undone."""
         self.files = RefFiles(path, lock=lock, identity=identity, clock=clock, stamping=stamping, durable=durable)
         """Writes them, while the lock is held."""
         self._before_move = before_move
@@ -128,6 +134,38 @@ class RefDatabase:
 
         return parse_reflog(self.files.log_path(name))
 
+    def value(self, name: str) -> str | None:
+        """What a ref itself holds: a commit, or ``ref: `` and the name of another ref; None if it is not there."""
+        return self._loose(name) or self._packed().get(name)
+
+    def operations(self) -> list[Operation]:
+        """What commands did to the refs that keep things, the latest first; see `hashdist.refs.operations`."""
+        from .operations import parse_operations  # noqa: PLC0415 - see above
+
+        return parse_operations(self._operations)
+
+    @contextlib.contextmanager
+    def operation(self) -> Iterator[None]:
+        """Have all transactions in the block count as one operation; else each is one by itself."""
+        mine = self._run is None
+        self.begin_operation()
+        try:
+            yield
+        finally:
+            if mine:
+                self._run = None
+
+    def begin_operation(self) -> None:
+        """Have all transactions from here on count as one operation, as one run of a command is one."""
+        self._run = self._run or os.urandom(6).hex()
+
+    def record(self, reason: str, moves: list[tuple[str, str, str]]) -> None:
+        """Log what is about to be done; for a transaction, which holds the lock."""
+        kept = [move for move in moves if names.is_undoable(move[0]) and move[1] != move[2]]
+        if kept:
+            self.undoable = True
+            self.files.append_operation(self._operations, self._run or os.urandom(6).hex(), reason, kept)
+
     def last_moved(self, name: str) -> float | None:
         """When a ref last moved, by the file system's clock, in seconds since 1970; None if nothing tells."""
         for path in (self.files.log_path(name), os.path.join(self.path, name), os.path.join(self.path, "packed-refs")):
@@ -154,16 +192,17 @@ class RefDatabase:
             yield
 
     @contextlib.contextmanager
-    def transaction(self, reason: str) -> Iterator[Transaction]:
+    def transaction(self, reason: str, *, undoable: bool = True) -> Iterator[Transaction]:
         """Move several refs: all are checked under the lock before the first one moves.
 
-        `reason` goes into the reflogs. Raises `RefMovedError` or `ConflictError`, and then nothing moved.
+        `reason` goes into the reflogs; what is not `undoable` does not go into the log of operations. Raises
+        `RefMovedError` or `ConflictError`, and then nothing moved.
         """
         self._before_move()
         with locked(self._lock, purpose=reason, waiting=self._waiting) as hold:
             if hold.after_crash:
                 self.files.remove_lock_files()
-            transaction = Transaction(self, reason)
+            transaction = Transaction(self, reason, undoable=undoable)
             yield transaction
             transaction._apply()  # noqa: SLF001 - the two are one
 
@@ -255,6 +294,17 @@ class RefDatabase:
         for name, id in plain.items():
             self.files.drop_loose(name, functools.partial(self._is_at, name, id))
 
+    def trim_operations(self, keep: Callable[[Operation], bool]) -> None:
+        """Leave only those lines in the log of operations that `keep` says; hold `still` meanwhile."""
+        from .operations import parse_line  # noqa: PLC0415 - see above
+
+        with contextlib.suppress(FileNotFoundError):
+            with open(self._operations, "rb") as file:
+                lines = file.read().split(b"\n")[:-1]
+            kept = [line for line in lines if keep(parse_line(line.decode(errors="replace")))]
+            if len(kept) < len(lines):
+                self.files.replace(self._operations, b"".join(line + b"\n" for line in kept))
+
     def trim_reflog(self, name: str, keep: Callable[[ReflogEntry], bool]) -> None:
         """Leave only those moves in a reflog that `keep` says; hold `still` meanwhile. Its age stays what it is."""
         path = self.files.log_path(name)
@@ -272,8 +322,9 @@ class RefDatabase:
 class Transaction:
     """Moves that are checked together and then made."""
 
-    def __init__(self, database: RefDatabase, reason: str) -> None:
+    def __init__(self, database: RefDatabase, reason: str, *, undoable: bool) -> None:
         self._database = database
+        self._undoable = undoable
         self._reason = reason
         self._moves: list[tuple[str, str, str | None]] = []
         self._carried: list[tuple[str, str]] = []
@@ -332,6 +383,9 @@ class Transaction:
         for _, new, _ in self._moves:
             if new != ZERO and not new.startswith(_SYMBOLIC):
                 database._bring(CommitId(new))  # noqa: SLF001 - the two are one
+        if self._undoable:
+            held = {name: new for name, new, _ in self._moves}
+            database.record(self._reason, [(name, database.value(name) or ZERO, new) for name, new in held.items()])
         for name, new, old in self._moves:
             if new == ZERO:
                 continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hashdist.fsutil import atomic
@@ -154,11 +154,20 @@ class RefFiles:
 
     def append_log(self, name: str, old: str, new: str, reason: str) -> None:
         """Add a line to a ref's reflog."""
-        path = self.log_path(name)
-        self.make_room(path)
-        words = " ".join(reason.split())
         now = int(self._clock())
-        line = f"{old} {new} {self._identity} {now} +0000\t{words}\n"
+        words = " ".join(reason.split())
+        self._append(self.log_path(name), f"{old} {new} {self._identity} {now} +0000\t{words}\n", now)
+
+    def append_operation(self, path: str, run: str, reason: str, moves: Sequence[tuple[str, str, str]]) -> None:
+        """Add a line to the log of operations; each move is a ref, what it held and what it will hold."""
+        now = int(self._clock())
+        words = " ".join(reason.split())
+        who = " ".join(self._identity.split())
+        moved = "".join(f"\t{name}\t{old}\t{new}" for name, old, new in moves)
+        self._append(path, f"{run}\t{now}\t{who}\t{words}{moved}\n", now)
+
+    def _append(self, path: str, line: str, now: int) -> None:
+        self.make_room(path)
         is_new = not os.path.exists(path)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         with open(fd, "r+b") as file:
@@ -182,6 +191,9 @@ def _cut_unfinished_line(file: BinaryIO) -> None:
         file.seek(max(0, end - _LONGEST_LINE))
         tail = file.read()
         if not tail.endswith(b"\n"):
+            if b"\n" not in tail:  # an operation on very many refs
+                file.seek(0)
+                tail = file.read()
             end -= len(tail) - (tail.rfind(b"\n") + 1)
             file.truncate(end)
         file.seek(end)

@@ -15,12 +15,14 @@ HOSTS = "refs/hosts/"
 CHECKOUTS = "refs/checkouts/"
 PINS = "refs/pins/"
 UNDO = "refs/undo/"
+MERGING = "refs/merging/"
+BISECT = "refs/bisect/"
 SOURCES = "refs/sources/"
 ARTIFACTS = "refs/artifacts/"
 PROVENANCE = "refs/provenance/"
 
 #: What keeps things alive; all others are indexes, kept only while reached.
-ROOTS = (HEADS, TAGS, HOSTS, CHECKOUTS, PINS, UNDO)
+ROOTS = (HEADS, TAGS, HOSTS, CHECKOUTS, PINS, UNDO, MERGING, BISECT)
 #: The checkout that commands mean when none is named; its branch is the repository's own HEAD.
 DEFAULT_CHECKOUT = "current"
 _LIMIT = 255
@@ -83,6 +85,11 @@ def check_short_name(name: str, *, what: str) -> str:
 def is_ref_name(name: str) -> bool:
     """Whether a ref could have this name."""
     return _fault(name) is None
+
+
+def is_undoable(name: str) -> bool:
+    """Whether moves of a ref are part of operations that can be undone: not those of indexes and memories."""
+    return name == "HEAD" or (name.startswith(ROOTS) and not name.startswith(UNDO))
 
 
 def head_ref(checkout: str) -> str:

@@ -32,6 +32,7 @@ This directory is a hashdist store. Look at it with hdist, or with git: git -C g
   origins/    git repositories that sources came from
   unpacked/   sources as read-only files, for hard links to them
   index/      answers that can be computed again
+  operations  what each command did to profiles, tags and checkouts, for hdist undo
   damaged/    what hdist verify --repair moved aside
   locks/ roots/ trash/   who works here just now, and what gc has not deleted yet
 

@@ -228,6 +228,7 @@ class Store:
         return RefDatabase(
             self.git,
             lock=self.lock_path("refs"),
+            operations=self.inside("operations"),
             identity=self.identity,
             clock=self.now,
             stamping=self.clock is not None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hashdist.errors import ConflictError, NotFoundError
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
@@ -10,7 +12,7 @@ from hashdist.store.checkouts import registered
 from hashdist.store.store import Store
 
 from .history import walk
-from .profile import find
+from .profile import branch_of, find, read_profile
 
 
 def create_branch(store: Store, name: str, start: str | None) -> CommitId:
@@ -33,6 +35,49 @@ def _create(store: Store, ref: str, start: str | None, *, what: str) -> CommitId
         commit = find(store, start)
         store.refs.update(ref, commit, old=None, reason=f"{what}: from {start or 'HEAD'}")
     return commit
+
+
+def rename_branch(store: Store, old: str, new: str) -> CommitId:
+    """Give a profile another name; its reflog and the checkouts that follow it come along.
+
+    Raises `ConflictError` if there is one of that name, or `NotFoundError`.
+    """
+    source, target = names.HEADS + old, names.HEADS + names.check_profile_name(new)
+    commit = _existing(store, source, f"no profile named '{old}'")
+    if store.refs.get(target) is not None:
+        raise ConflictError(f"there is a profile '{new}' already", hint=f"hdist branch -D {new} deletes it")
+    heads = [head for checkout in registered(store) if store.refs.symbolic(head := names.head_ref(checkout)) == source]
+    with store.refs.transaction(f"branch: renamed {old} to {new}") as transaction:
+        transaction.update(target, commit, old=None)
+        transaction.carry_log(source, target)
+        remember(store, transaction, source, commit)
+        for head in heads:
+            transaction.point(head, target)
+    return commit
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A profile that was moved."""
+
+    profile: str
+    """Its name."""
+    before: CommitId
+    """Where it was."""
+    commit: CommitId
+    """Where it is."""
+
+
+def reset(store: Store, revision: str, profile: str | None = None) -> Reset:
+    """Move a profile (None: the one HEAD names) to a revision; what it had is in its reflog. Raises `NotFoundError`."""
+    branch = branch_of(store, profile)
+    with store.lock(shared=True, purpose="reset"):  # the commit may be one that gc is about to take
+        commit = find(store, revision, head=branch)
+        read_profile(store.objects, commit)
+        before = _existing(store, branch, f"no profile named '{names.short_name(branch)}'")
+        if commit != before:
+            store.refs.update(branch, commit, old=before, reason=f"reset: moving to {revision}")
+    return Reset(names.short_name(branch), before, commit)
 
 
 def delete_branch(store: Store, name: str, *, force: bool) -> CommitId:

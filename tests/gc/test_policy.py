@@ -23,7 +23,7 @@ from hashdist.stack.editing import set_key
 from hashdist.workflow import branching, building, checkout as checkouts, keeping
 from hashdist.workflow.commit import commit_file, edit
 from hashdist.workflow.profile import find, read_profile
-from hashdist.workflow.undoing import bring_back, deleted
+from hashdist.workflow.undoing import deleted, undo
 
 
 def built(session, commit):
@@ -63,7 +63,7 @@ def test_held_until(session, main, clock):
     assert (held.artifacts, held.inodes) == (2, 6)
     assert collect(store, Policy(grace=DAY)).artifacts == []
     assert [one.ref for one in deleted(store)] == ["refs/heads/exp"]
-    assert bring_back(store, None).commit == tip
+    assert undo(session).moves[0].new == tip
     assert find(store, "exp") == tip
     assert deleted(store) == []
     branching.delete_branch(store, "exp", force=True)
@@ -341,7 +341,7 @@ def test_a_pin_keeps_what_is_needed_to_run(session, write, clock):
     keeping.unpin(store, "keep")
     clock.now += DAY
     assert collect(store, Policy(grace=2 * DAY)).artifacts == [], "it is remembered, too"
-    assert bring_back(store, "pins/keep").ref == "refs/pins/keep"
+    assert undo(session, "pins/keep").moves[0].ref == "refs/pins/keep"
 
 
 def test_reflogs_outlive_their_branch(session, main, clock):
@@ -355,7 +355,7 @@ def test_reflogs_outlive_their_branch(session, main, clock):
     branching.delete_branch(store, "t", force=True)
     assert collect(store, Policy(grace=2 * DAY)).artifacts == []
     assert all(map(os.path.isdir, exp.values()))
-    bring_back(store, "t")
+    undo(session, "t")
     reasons = [entry.reason for entry in store.refs.reflog("refs/heads/t")]
     assert "reset" in reasons
     assert reasons[0].startswith("undo")
@@ -389,7 +389,7 @@ def test_one_name_twice_in_a_second(session, main, clock):
     branching.create_branch(store, "x/y", first)
     branching.delete_branch(store, "x/y", force=True)
     assert [one.commit for one in deleted(store)] == [first, second, first]
-    assert bring_back(store, "x").commit == second
+    assert undo(session, "x").moves[0].new == second
 
 
 def test_odd_things_do_not_stop_it(session, main):

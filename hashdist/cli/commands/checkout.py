@@ -62,10 +62,11 @@ def checkout(
     checkout.switch(target.commit, prefix, branch=target.branch, reason=f"checkout: {name or 'tip'}")
     verbs.keep_upstream(session, checkout, target.commit)
     branch = checkout.branch
-    app.say(switched(branch, target.commit, checkout.path).rstrip("\n"))
     if not was_there:
         _tell_lacks(app, target)
     _bring_modules(app, target, branch, prefix)
+    undoable = app.store.refs.undoable
+    app.say(switched(branch, target.commit, checkout.path, undoable=undoable).rstrip("\n"))
 
 
 def _show_plan(app: App, target: verbs.Target) -> None:

@@ -30,10 +30,10 @@ def pin(app: App, what: str | None, name: str | None, delete: bool) -> None:
         app.emit({"pins": [{"name": one, "commit": commit} for one, commit in found.items()]}, lines)
     elif delete:
         was = keeping.unpin(app.store, what)
-        app.say(f"took the pin {what} away; undo: hdist pin {was[:12]} --as {what}")
+        app.say_done(f"took the pin {what} away, which held {was[:12]}")
     else:
         made, _ = keeping.pin(app.store, what, name)
-        app.say(f"pinned as {made}; undo: hdist pin -d {made}")
+        app.say_done(f"pinned as {made}")
 
 
 command = pin

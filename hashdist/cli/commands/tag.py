@@ -28,10 +28,10 @@ def tag(app: App, name: str | None, revision: str | None, delete: bool) -> None:
         app.emit({"tags": [{"name": names.short_name(ref), "commit": commit} for ref, commit in found.items()]}, lines)
     elif delete:
         was = branching.delete_tag(app.store, name)
-        app.say(f"deleted tag {name}; undo: hdist tag {name} {was[:12]}")
+        app.say_done(f"deleted tag {name}, which was at {was[:12]}")
     else:
         commit = branching.create_tag(app.store, name, revision)
-        app.say(f"tagged {commit[:12]} as {name}; undo: hdist tag -d {name}")
+        app.say_done(f"tagged {commit[:12]} as {name}")
 
 
 command = tag

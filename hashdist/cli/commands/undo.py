@@ -1,4 +1,4 @@
-"""``hdist undo``: bring back what was deleted."""
+"""``hdist undo``: undo what a command did."""
 
 from __future__ import annotations
 
@@ -7,35 +7,50 @@ from collections.abc import Iterator
 import click
 
 from hashdist.cli.app import App, command as make
+from hashdist.cli.moves import move_lines, moves_json
 from hashdist.fsutil.clock import time_text
-from hashdist.refs import names
-from hashdist.workflow.undoing import bring_back, deleted
+from hashdist.workflow import undoing
 
 
 @make(reads=True)
-@click.argument("name", required=False)
-@click.option("-l", "--list", "only_list", is_flag=True, help="List what can be brought back.")
-def undo(app: App, name: str | None, only_list: bool) -> None:
-    """Bring back the profile or tag that was deleted last, or NAME, with its artifacts.
+@click.argument("what", required=False)
+@click.option("-l", "--list", "only_list", is_flag=True, help="List what was done, the latest first.")
+def undo(app: App, what: str | None, only_list: bool) -> None:
+    """Undo the last command that changed profiles, tags, pins or checkouts; a second time does it again.
 
-    gc keeps what was deleted for its grace period.
+    WHAT is a number that --list shows, or the name of a profile, a tag or a pin: then the last change of that. What
+    was deleted comes back with its artifacts, for as long as gc's grace period lasts.
     """
     if only_list:
-        found = deleted(app.store)
-
-        def lines() -> Iterator[str]:
-            yield from (f"{names.short_name(one.ref)} {one.commit[:12]} {time_text(one.time)}" for one in found)
-
-        rows = [{"ref": one.ref, "commit": one.commit, "deleted_at": time_text(one.time)} for one in found]
-        app.emit({"deleted": rows}, lines)
+        _list(app)
         return
-    one = bring_back(app.store, name)
-    short = names.short_name(one.ref)
-    again = {names.HEADS: "branch -D", names.TAGS: "tag -d"}.get(one.ref[: len(names.HEADS)]) or (
-        "tag -d" if one.ref.startswith(names.TAGS) else "pin -d"
-    )
-    again = f"hdist {again} {short.removeprefix('pins/')}"
-    app.say(f"{short} is at {one.commit[:12]} again; undo: {again}")
+    done = undoing.undo(app.session, what)
+    for line in move_lines(app.store, done.moves):
+        app.say(line)
+    app.say(f"undone: {done.summary}; undo: hdist undo")
+
+
+def _list(app: App) -> None:
+    operations = app.store.refs.operations()
+
+    def lines() -> Iterator[str]:
+        for one in operations:
+            yield f"{one.run} {time_text(one.time)} {one.summary}"
+
+    rows = [
+        {
+            "run": one.run,
+            "time": time_text(one.time),
+            "who": one.who,
+            "summary": one.summary,
+            "moves": moves_json(one.moves),
+        }
+        for one in operations
+    ]
+    deleted = [
+        {"ref": one.ref, "commit": one.commit, "deleted_at": time_text(one.time)} for one in undoing.deleted(app.store)
+    ]
+    app.emit({"operations": rows, "deleted": deleted}, lines)
 
 
 command = undo

@@ -59,7 +59,7 @@ def _mend(session: Session, spec: SpecId, findings: list[Finding]) -> list[Mende
         return [Mended(finding, done=True, words="the links were made again") for finding in findings]
     if commit is not None:
         # first: what is half built must never be taken for the artifact
-        with store.refs.transaction("repair: to be built again") as transaction:
+        with store.refs.transaction("repair: to be built again", undoable=False) as transaction:
             transaction.delete(names.ARTIFACTS + spec, old=commit)
     aside = put_aside(store, path) if os.path.lexists(path) else None
     try:

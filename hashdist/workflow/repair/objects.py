@@ -86,7 +86,7 @@ def _mend_head(store: Store, finding: Finding) -> Mended:
 
 
 def _write(store: Store, name: str, value: str) -> None:
-    with store.refs.transaction("repair") as transaction:
+    with store.refs.transaction("repair", undoable=False) as transaction:
         transaction.mend(name, value)
 
 
@@ -225,7 +225,7 @@ def _bring(session: Session, lost: set[ObjectId]) -> Iterator[ObjectId]:
             commit = store.refs.get(ref)
             try:
                 if commit is not None:
-                    with store.refs.transaction("repair: fetch again") as transaction:
+                    with store.refs.transaction("repair: fetch again", undoable=False) as transaction:
                         transaction.delete(ref, old=commit)
                 session.fetcher.bring(pin)
             except (HashdistError, OSError) as error:

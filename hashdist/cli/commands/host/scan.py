@@ -39,6 +39,8 @@ def command(app: App, what: tuple[str, ...]) -> None:
                     app.say(f"  {package_line(change)}")
 
     app.emit({"scans": [_json(app, one) for one in scanned]}, lines)
+    if app.store.refs.undoable:
+        app.say_done("recorded")
 
 
 def _json(app: App, one: Scanned) -> dict[str, Any]:

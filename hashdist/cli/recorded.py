@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hashdist.workflow.commit import Recorded
+    from hashdist.workflow.recording import Recorded
 
     from .app import App
 

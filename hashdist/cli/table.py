@@ -20,6 +20,9 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("update", "move pins to what upstream and the host have now"),
         ("branch", "list, make or delete profiles"),
         ("tag", "list, make or delete tags"),
+        ("merge", "bring what another profile has into this one"),
+        ("cherry-pick", "do again what a commit did elsewhere"),
+        ("revert", "take back what a commit did"),
         ("reset", "move a profile to another commit"),
     ),
     "Use": (

@@ -57,9 +57,11 @@ class Commit:
     parents: tuple[CommitId, ...]
     """What came before, first parent first."""
     author: str
-    """``Name <address>``."""
+    """``Name <address>`` of who made the change."""
+    authored: int
+    """When that was, in seconds since 1970, UTC."""
     time: int
-    """Seconds since 1970, UTC."""
+    """When the commit was made, likewise."""
     message: str
     """The whole message, trailers included."""
 
@@ -199,6 +201,16 @@ class ObjectDatabase:
         data = whole.read() if whole is not None else None
         return (whole.kind, data) if whole is not None and data is not None else None
 
+    def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
+        """The best common ancestor of two commits; None if their histories have nothing in common.
+
+        What is only upstream is brought here first.
+        """
+        for commit in (one, other):
+            self.bring(commit)
+        found = libgit2.merge_base(self._repository, one, other)
+        return CommitId(found) if found is not None else None
+
     def bring(self, commit: CommitId) -> None:
         """Have a commit here with all that it leads to, its history included, when it is only upstream."""
         if self._upstream is None or self.has_own(commit) or commit not in self._upstream:
@@ -236,11 +248,22 @@ class ObjectDatabase:
         return TreeId(self._write("tree", encode(entries)))
 
     def add_commit(
-        self, tree: TreeId, *, parents: Sequence[CommitId] = (), identity: Identity, time: int, message: str
+        self,
+        tree: TreeId,
+        *,
+        parents: Sequence[CommitId] = (),
+        identity: Identity,
+        time: int,
+        message: str,
+        change_of: Commit | None = None,
     ) -> CommitId:
-        """Write a commit; `time` is in seconds since 1970, the zone is UTC."""
+        """Write a commit; `time` is in seconds since 1970, the zone is UTC.
+
+        `change_of` is the commit whose change it makes here: its author stays the author.
+        """
+        author = f"{identity} {time}" if change_of is None else f"{change_of.author} {change_of.authored}"
         lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
-        lines += [f"author {identity} {time} +0000", f"committer {identity} {time} +0000", "", message.rstrip() + "\n"]
+        lines += [f"author {author} +0000", f"committer {identity} {time} +0000", "", message.rstrip() + "\n"]
         return CommitId(self._write("commit", "\n".join(lines).encode(errors="backslashreplace").replace(b"\0", b"")))
 
     def _write(self, kind: str, data: bytes) -> str:
@@ -285,9 +308,9 @@ def _parse_commit(id: CommitId, data: bytes) -> Commit:
         key, _, value = line.partition(" ")
         fields.setdefault(key, []).append(value)
     try:
-        author, stamp, _zone = fields["author"][0].rsplit(" ", 2)
-        return Commit(
-            id, TreeId(fields["tree"][0]), tuple(map(CommitId, fields.get("parent", ()))), author, int(stamp), message
-        )
+        author, authored, _zone = fields["author"][0].rsplit(" ", 2)
+        stamp = fields["committer"][0].rsplit(" ", 2)[1]
+        parents = tuple(map(CommitId, fields.get("parent", ())))
+        return Commit(id, TreeId(fields["tree"][0]), parents, author, int(authored), int(stamp), message)
     except (KeyError, ValueError) as error:
         raise DamagedError(f"commit {id} is malformed") from error

@@ -101,6 +101,16 @@ def read(repository: pygit2.Repository, name: str) -> tuple[str, bytes]:
     return _kinds()[int(kind)], data
 
 
+def merge_base(repository: pygit2.Repository, one: str, other: str) -> str | None:
+    """The best common ancestor of two commits; raises `DamagedError`."""
+    library = _library()
+    try:
+        found: object = repository.merge_base(one, other)  # None where there is none, whatever the annotation says
+    except (KeyError, ValueError, library.GitError) as error:
+        raise DamagedError(f"the history of {one} or {other} cannot be read: {error}") from error
+    return str(found) if found is not None else None
+
+
 def expand(repository: pygit2.Repository, prefix: str) -> str:
     """Give the full id that begins with `prefix` (at least four digits)."""
     library = _library()

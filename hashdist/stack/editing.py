@@ -23,13 +23,18 @@ def set_key(text: str, key: str, value: str) -> str:
     document = tomlkit.parse(text)
     *parents, last = _split(key)
     table: Any = document
-    for name in parents:
-        if name not in table:
-            table[name] = tomlkit.table() if table is document or not _inline(table) else tomlkit.inline_table()
+    for depth, name in enumerate(parents):
+        if name not in table and depth > 1:
+            _append(table, {name: tomlkit.inline_table()})
+        elif name not in table:
+            table[name] = tomlkit.table() if not _inline(table) else tomlkit.inline_table()
         table = table[name]
         if not isinstance(table, dict):
             raise InvalidError(f"'{name}' in '{key}' is not a table")
-    table[last] = _value(value)
+    if last in table:
+        table[last] = _value(value)
+    else:
+        _append(table, {last: _value(value)})
     return tomlkit.dumps(document)
 
 

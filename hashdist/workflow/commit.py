@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-from hashdist.errors import HashdistError, InvalidError, NotFoundError
+from hashdist.errors import InvalidError, NotFoundError
 from hashdist.objects.ids import CommitId
-from hashdist.objects.tree import Entry, Mode
 from hashdist.refs import names
 from hashdist.stack.file import parse_stack
 from hashdist.stack.packages import Stack
@@ -16,30 +14,11 @@ from hashdist.store.roots import in_use
 
 from .origin import check_base, remember_base, remember_directory, where_it_was
 from .pinning import Moving, Resolved, pin
-from .profile import LOCK, SPECS, STACK, Profile, branch_of, read_profile
+from .profile import Profile, branch_of, read_profile
+from .recording import Recorded, record
 from .session import Session
 
 _FILE_LIMIT = 16 << 20
-
-
-class NothingChangedError(HashdistError):
-    """A commit that would record what is there already."""
-
-    code = "nothing_changed"
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A commit that was made."""
-
-    profile: str
-    """The profile's name."""
-    commit: CommitId
-    """Its new tip."""
-    before: CommitId | None
-    """Its tip before."""
-    resolved: Resolved
-    """What was recorded."""
 
 
 def commit_file(
@@ -63,7 +42,7 @@ def commit_file(
         check_base(session, path, text, branch, tip)
     with in_use(session.store, purpose="commit"):
         resolved = resolve_file(session, path, text, before=tip)
-        recorded = _record(session, branch, tip, resolved, message, allow_empty=allow_empty)
+        recorded = record(session, branch, tip, resolved, message, allow_empty=allow_empty)
     remember_base(session, path, branch, recorded.commit)
     remember_directory(session, recorded.commit, os.path.dirname(os.path.abspath(path)))
     return recorded
@@ -102,7 +81,7 @@ def edit(session: Session, change: Callable[[str], str], *, message: str, profil
     files = _kept_files(session, stack, found.files)
     with in_use(session.store, purpose="commit"):
         resolved = pin(session, text, stack, files, before=found.lock)
-        return _record(session, branch, tip, resolved, message, allow_empty=False)
+        return record(session, branch, tip, resolved, message)
 
 
 def update(session: Session, moving: Moving, *, message: str, profile: str | None = None) -> Recorded:
@@ -112,7 +91,7 @@ def update(session: Session, moving: Moving, *, message: str, profile: str | Non
     stack = parse_stack(found.text)
     with in_use(session.store, purpose="commit"):
         resolved = pin(session, found.text, stack, found.files, before=found.lock, moving=moving)
-        return _record(session, branch, tip, resolved, message, allow_empty=False)
+        return record(session, branch, tip, resolved, message)
 
 
 def _tip(session: Session, profile: str | None) -> tuple[str, CommitId, Profile]:
@@ -150,32 +129,3 @@ def _kept_files(session: Session, stack: Stack, kept: Mapping[str, bytes]) -> di
         raise InvalidError(*(f"nobody knows where patch '{name}' is" for name in sorted(new)), hint="hdist commit FILE")
     fresh = _read_files(stack, session.directory) if new and session.directory else {}
     return {name: kept[name] if name in kept else fresh[name] for name in wanted}
-
-
-def _record(
-    session: Session, branch: str, tip: CommitId | None, resolved: Resolved, message: str, *, allow_empty: bool
-) -> Recorded:
-    """Make the commit and move the branch, if it is still at `tip`."""
-    objects = session.store.objects
-    entries = {
-        STACK: Entry(b"x", Mode.FILE, objects.add_blob(resolved.text.encode())),
-        LOCK: Entry(b"x", Mode.FILE, objects.add_blob(resolved.lock.encode())),
-        **{path: Entry(b"x", Mode.FILE, objects.add_blob(data)) for path, data in resolved.files.items()},
-        **{f"{SPECS}/{name}": Entry(b"x", Mode.DIRECTORY, id) for name, id in resolved.specs.items()},
-    }
-    tree = objects.add_nested(entries)
-    name = names.short_name(branch)
-    if tip is not None and not allow_empty and objects.commit(tip).tree == tree:
-        raise NothingChangedError(
-            f"nothing changed: '{name}' holds just that already", hint="--allow-empty records it again"
-        )
-    commit = objects.add_commit(
-        tree,
-        parents=(tip,) if tip else (),
-        identity=session.store.author,
-        time=session.store.now(),
-        message=message,
-    )
-    subject = message.split("\n", 1)[0]
-    session.store.refs.update(branch, commit, old=tip, reason=f"commit: {subject}")
-    return Recorded(name, commit, tip, resolved)

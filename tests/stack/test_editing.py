@@ -94,3 +94,10 @@ def test_not_a_table():
     """A key below a value that is no table is refused."""
     with pytest.raises(InvalidError, match="not a table"):
         set_key(TEXT, "packages.lz4.version.x", "1")
+
+
+def test_comments_of_the_next_package_stay_there():
+    """A new key comes before the comments that belong to the package below."""
+    text = '[packages.a]\nversion = "1"\n\n# about b\n[packages.b]\nversion = "1"\n'
+    found = set_key(set_key(text, "packages.a.env.X", "1"), "packages.a.cpu", "native")
+    assert found == text.replace("\n\n# about", '\nenv = {X = "1"}\ncpu = "native"\n\n# about')

@@ -18,12 +18,13 @@ from hashdist.objects import manifest
 from hashdist.objects.spec import read_spec
 from hashdist.stack.editing import set_key
 from hashdist.workflow import branching, building, checkout as checkouts
-from hashdist.workflow.commit import NothingChangedError, commit_file, edit, update
+from hashdist.workflow.commit import commit_file, edit, update
 from hashdist.workflow.comparing import compare
 from hashdist.workflow.history import touching, walk
 from hashdist.workflow.origin import ProfileMovedError
 from hashdist.workflow.pinning import Moving
 from hashdist.workflow.profile import find, read_profile
+from hashdist.workflow.recording import NothingChangedError
 from hashdist.workflow.status import status
 
 STACK = (

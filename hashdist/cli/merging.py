@@ -1,0 +1,106 @@
+"""What ``merge``, ``cherry-pick`` and ``revert`` have in common: choices, ``--continue`` and ``--abort``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hashdist.stack.merging import Side
+    from hashdist.workflow.merging.verbs import Merged, Waiting
+
+    from .app import App
+
+
+def going_on(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options with which something that waits for choices goes on."""
+    options = [
+        click.option("--ours", multiple=True, metavar="NAME", help="Of what both changed take ours; a pattern works."),
+        click.option("--theirs", multiple=True, metavar="NAME", help="Likewise, take theirs."),
+        click.option("--edit", is_flag=True, help="Settle it in an editor."),
+        click.option("--continue", "proceed", is_flag=True, help="Record it, now that all is chosen."),
+        click.option("--abort", is_flag=True, help="Give it up: the profile stays as it was."),
+        click.option("-b", "--profile", metavar="PROFILE", help="The profile; without it the one HEAD names."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def chosen(ours: tuple[str, ...], theirs: tuple[str, ...]) -> dict[str, Side]:
+    """The choices of a command line."""
+    both = sorted(set(ours) & set(theirs))
+    if both:
+        raise click.UsageError(f"'{both[0]}' is both ours and theirs")
+    found: dict[str, Side] = dict.fromkeys(ours, "ours")
+    found.update(dict.fromkeys(theirs, "theirs"))
+    return found
+
+
+def go_on(app: App, choices: dict[str, Side], *, edit: bool, proceed: bool, abort: bool, profile: str | None) -> None:
+    """Go on with what waits for choices, or give it up, or list what is to choose."""
+    from hashdist.workflow.merging import verbs  # noqa: PLC0415 - each command loads what it uses
+
+    if abort:
+        state = verbs.abort(app.session, profile=profile)
+        name = state.profile if state is not None else profile or "the profile"
+        app.say_done(f"{state.kind if state else 'merge'} given up; {name} is as it was")
+        return
+    found = None
+    if choices:
+        found = verbs.settle(app.session, choices, profile=profile)
+    if edit:
+        found = verbs.edit_choices(app.session, _editor, profile=profile)
+    if proceed:
+        tell(app, verbs.proceed(app.session, profile=profile))
+        return
+    _list(app, found or verbs.waiting(app.session, profile))
+
+
+def _editor(text: str) -> str:
+    changed = click.edit(text, extension=".toml", require_save=True)
+    if changed is None:
+        raise click.Abort
+    return changed
+
+
+def _list(app: App, found: Waiting) -> None:
+    from hashdist.workflow.merging.verbs import choice_lines  # noqa: PLC0415 - see above
+
+    kind = found.state.kind
+
+    def lines() -> Iterator[str]:
+        yield from (line.strip() for line in choice_lines(found.choices))
+
+    rows = [
+        {
+            "name": str(choice.unit),
+            "differences": [
+                {"key": key, "ours": ours, "theirs": theirs, "before": before}
+                for key, ours, theirs, before in choice.differences
+            ],
+        }
+        for choice in found.choices
+    ]
+    document = {"kind": kind, "profile": found.state.profile, "settled": dict(found.state.settled), "choices": rows}
+    app.emit(document, lines)
+    if found.choices:
+        first = found.choices[0].unit
+        app.say(f"{len(found.choices)} to choose: hdist {kind} --ours {first}, or --theirs {first}")
+    else:
+        app.say(f"all is chosen: hdist {kind} --continue")
+
+
+def tell(app: App, done: Merged) -> None:
+    """Say what became of the profile; its tip goes to stdout, alone on its line."""
+    following = "" if app.store.refs.symbolic("HEAD") == f"refs/heads/{done.profile}" else f" {done.profile}"
+    hint = f"not checked out: hdist checkout --build{following}"
+    if done.how == "nothing":
+        app.say(f"{done.profile} has all of it already")
+    elif done.how == "fast-forward":
+        app.say_done(f"{done.profile}@{done.commit[:12]}, fast-forward; {hint}")
+    else:
+        app.say_done(f"recorded {done.profile}@{done.commit[:12]}; {hint}")
+    app.put(done.commit)

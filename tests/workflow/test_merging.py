@@ -1,0 +1,313 @@
+"""Merge, cherry-pick and revert profiles, package by package, and resolve them anew."""
+
+import pytest
+from support import package
+
+from hashdist.errors import ConflictError, InvalidError, NotFoundError
+from hashdist.gc import sweeping
+from hashdist.gc.policy import Policy
+from hashdist.refs import names
+from hashdist.stack.editing import add_package, remove_package, set_key
+from hashdist.stack.file import StackError
+from hashdist.workflow import branching, building
+from hashdist.workflow.commit import commit_file, edit, update
+from hashdist.workflow.merging import verbs
+from hashdist.workflow.merging.state import MergeInProgressError, NoMergeError
+from hashdist.workflow.pinning import Moving
+from hashdist.workflow.profile import find, read_profile
+from hashdist.workflow.recording import NothingChangedError
+from hashdist.workflow.undoing import undo
+
+HOST = '[host]\ntrue = { find = "path:/bin/true", identity = "version" }\n'
+
+
+@pytest.fixture
+def stack(session, write):
+    """Two profiles that began as one: main and exp."""
+    text = HOST + package("a") + "# about b\n" + package("b", inputs='["a"]') + package("c")
+    commit_file(session, write("stack.toml", text), message="first")
+    branching.create_branch(session.store, "exp", None)
+    return text
+
+
+def change(session, key, value, profile=None):
+    return edit(session, lambda text: set_key(text, key, value), message=f"{key}={value}", profile=profile).commit
+
+
+def read(session, revision="main"):
+    return read_profile(session.store.objects, find(session.store, revision))
+
+
+def test_fast_forward(session, stack):
+    """A profile with nothing of its own just moves on; one that has all is left alone."""
+    tip = change(session, "packages.a.env.X", "1", "exp")
+    assert verbs.merge(session, "main", profile="exp").how == "nothing"
+    done = verbs.merge(session, "exp")
+    assert (done.how, done.commit, find(session.store, "main")) == ("fast-forward", tip, tip)
+    undo(session)
+    with_commit = verbs.merge(session, "exp", fast_forward="no")
+    commit = session.store.objects.commit(with_commit.commit)
+    assert commit.parents == (done.before, tip)
+    assert commit.subject == "merge exp into main"
+
+
+def test_merge(session, stack, git):
+    """Both sides' changes are in a commit with both parents, resolved: what follows from them has new specs."""
+    ours = change(session, "packages.c.version", "2")
+    theirs = change(session, "packages.a.env.X", "1", "exp")
+    done = verbs.merge(session, "exp", message="both")
+    commit = session.store.objects.commit(done.commit)
+    assert (commit.parents, commit.message, done.how) == ((ours, theirs), "both\n", "recorded")
+    found = read(session)
+    assert "# about b\n[packages.b]" in found.text
+    specs = {name: found.lock.specs[name] for name in "abc"}
+    assert specs["a"] == read(session, "exp").lock.specs["a"]
+    assert specs["b"] == read(session, "exp").lock.specs["b"]
+    assert specs["c"] == read(session, ours).lock.specs["c"]
+    assert "error" not in git("fsck", "--full", "--strict")
+    assert git("log", "--format=%s", "--first-parent", "main").splitlines()[0] == "both"
+    assert building.build_commit(session, done.commit).total == 3
+    undo(session)
+    undo(session)
+    assert find(session.store, "main") == done.commit
+    with pytest.raises(ConflictError, match="no fast-forward"):
+        change(session, "packages.b.env.X", "2", "exp")
+        verbs.merge(session, "exp", fast_forward="only")
+
+
+def test_conflict(session, stack):
+    """What both changed is a choice, told as one; settled one by one, then recorded; meanwhile nothing moved."""
+    ours = change(session, "packages.a.version", "2")
+    change(session, "packages.c.version", "2")
+    change(session, "packages.a.version", "3", "exp")
+    change(session, "packages.c.version", "3", "exp")
+    theirs = change(session, "packages.b.env.Y", "1", "exp")
+    before = find(session.store, "main")
+    with pytest.raises(verbs.MergeConflictError) as error:
+        verbs.merge(session, "exp")
+    assert str(error.value).splitlines() == [
+        "merge into 'main': 2 to choose",
+        '  a: version ours "2", theirs "3", before "1"',
+        '  c: version ours "2", theirs "3", before "1"',
+    ]
+    assert "hdist merge --ours a" in error.value.hint
+    assert find(session.store, "main") == before != ours
+    with pytest.raises(MergeInProgressError):
+        verbs.merge(session, "exp")
+    with pytest.raises(NotFoundError, match="'b' is not to be chosen"):
+        verbs.settle(session, {"b": "ours"})
+    assert [str(one.unit) for one in verbs.settle(session, {"a": "ours"}).choices] == ["c"]
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.proceed(session)
+    assert verbs.settle(session, {"?": "theirs", "a": "ours"}).choices == ()
+    done = verbs.proceed(session)
+    assert session.store.objects.commit(done.commit).parents == (before, theirs)
+    found = read(session).lock.packages
+    assert (found["a"].version, found["c"].version) == ("2", "3")
+    with pytest.raises(NoMergeError):
+        verbs.waiting(session)
+    undo(session)
+    assert verbs.waiting(session).choices == ()
+    assert verbs.proceed(session).how == "recorded"
+
+
+def test_choices_at_once(session, stack):
+    """Choices can be said with the merge; one that nothing is to be chosen of is refused."""
+    change(session, "packages.a.version", "2")
+    change(session, "packages.a.version", "3", "exp")
+    with pytest.raises(NotFoundError, match="'c' is not to be chosen"):
+        verbs.merge(session, "exp", choices={"c": "ours"})
+    done = verbs.merge(session, "exp", choices={"*": "theirs"})
+    assert read(session, done.commit).lock.packages["a"].version == "3"
+
+
+def test_abort_and_gc(session, stack, clock):
+    """What is being merged outlives its branch; after --abort the profile is as it was, and undo goes back to it."""
+    store = session.store
+    before = change(session, "packages.a.version", "2")
+    theirs = change(session, "packages.a.version", "3", "exp")
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.merge(session, "exp")
+    branching.delete_branch(store, "exp", force=True)
+    clock.now += 100 * 86400
+    sweeping.collect(store, Policy(grace=0))
+    assert theirs in store.fresh_objects()
+    assert len(verbs.waiting(session).choices) == 1
+    state = verbs.abort(session)
+    assert (state.kind, state.theirs, find(store, "main")) == ("merge", theirs, before)
+    assert store.refs.all(names.MERGING) == {}
+    undo(session)
+    assert len(verbs.waiting(session).choices) == 1
+    change(session, "packages.c.version", "9")
+    with pytest.raises(ConflictError, match="has moved since"):
+        verbs.settle(session, {"a": "ours"})
+        verbs.proceed(session)
+
+
+def test_edit(session, stack):
+    """An editor gets git's markers; what it leaves must be a stack, and is what is recorded."""
+    change(session, "packages.a.version", "2")
+    change(session, "packages.a.version", "3", "exp")
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.merge(session, "exp")
+    with pytest.raises(StackError):
+        verbs.edit_choices(session, lambda text: text)
+    seen = []
+
+    def mend(text):
+        seen.append(text)
+        head, _, rest = text.partition("<<<<<<< main\n")
+        return f'{head}version = "4"  # neither\n{rest.partition(">>>>>>> ")[2].partition(chr(10))[2]}'
+
+    assert verbs.edit_choices(session, mend).choices == ()
+    assert 'version = "2"\n=======\nversion = "3"' in seen[0]
+    verbs.proceed(session)
+    assert read(session).lock.packages["a"].version == "4"
+    assert "# neither" in read(session).text
+
+
+def test_pins(session, stack, write, monkeypatch):
+    """Pins that one side moved come along; nothing is scanned or fetched; both moved apart is a choice."""
+    write("src/file", "one")
+    tables = {"version": "1", "source": {"path": "src"}, "commands": ["cp -R . $PREFIX"]}
+    edit(session, lambda text: add_package(text, "d", tables), message="d")
+    branching.create_branch(session.store, "other", None)
+    branching.create_branch(session.store, "third", None)
+    pinned = read(session).lock.sources["d"]
+    change(session, "packages.c.version", "2")
+    write("src/file", "two")
+    update(session, Moving(all_sources=True), message="update", profile="other")
+    moved = read(session, "other").lock.sources["d"]
+    assert moved != pinned
+    write("src/file", "three")
+    done = verbs.merge(session, "other")
+    assert read(session, done.commit).lock.sources["d"] == moved
+    update(session, Moving(all_sources=True), message="update", profile="third")
+    with pytest.raises(verbs.MergeConflictError, match="d: pin ours"):
+        verbs.merge(session, "third")
+    verbs.settle(session, {"d": "theirs"})
+    assert read(session, verbs.proceed(session).commit).lock.sources["d"] == read(session, "third").lock.sources["d"]
+
+
+def test_patches(session, stack, write):
+    """Patches come along with the packages; lines of one patch merge, or are a choice."""
+    lines = "".join(f"line {number}\n" for number in range(20))
+    write("fix.patch", lines)
+    write("src/file", "x")
+    text = stack + package("p", "cp -R . $PREFIX", source='{ path = "src" }', patches='["fix.patch"]')
+    path = write("stack.toml", text)
+    commit_file(session, path, message="patched")
+    branching.create_branch(session.store, "other", None)
+    write("fix.patch", lines.replace("line 1\n", "line one\n"))
+    commit_file(session, path, message="ours")
+    write("fix.patch", lines.replace("line 18\n", "line eighteen\n"))
+    commit_file(session, path, message="theirs", profile="other", force=True)
+    done = verbs.merge(session, "other")
+    merged = read(session, done.commit).files["fix.patch"].decode()
+    assert "line one\n" in merged
+    assert "line eighteen\n" in merged
+    write("fix.patch", merged.replace("line eighteen\n", "line 18th\n"))
+    commit_file(session, path, message="ours again")
+    write("fix.patch", lines.replace("line 18\n", "line XVIII\n"))
+    commit_file(session, path, message="again", profile="other", force=True)
+    with pytest.raises(verbs.MergeConflictError, match=r"fix.patch: lines"):
+        verbs.merge(session, "other")
+    verbs.settle(session, {"fix.patch": "theirs"})
+    assert b"XVIII" in read(session, verbs.proceed(session).commit).files["fix.patch"]
+
+
+def test_cherry_pick_and_revert(session, stack):
+    """A commit's change is done again elsewhere under its author's name, and taken back; a merge needs a parent."""
+    store = session.store
+    change(session, "packages.a.version", "2", "exp")
+    picked = change(session, "packages.c.env.Z", "1", "exp")
+    done = verbs.cherry_pick(session, ["exp"])
+    commit = store.objects.commit(done.commit)
+    assert commit.subject == "packages.c.env.Z=1"
+    assert f"(cherry picked from commit {picked})" in commit.message
+    assert (commit.author, commit.authored) == ("Ada <ada@example.org>", store.objects.commit(picked).authored)
+    found = read(session).lock.packages
+    assert (found["a"].version, found["c"].spec) == ("1", read(session, "exp").lock.specs["c"])
+    with pytest.raises(NothingChangedError):
+        verbs.cherry_pick(session, ["exp"])
+    back = verbs.revert(session, ["HEAD"])
+    assert store.objects.commit(back.commit).message == (
+        f'revert "packages.c.env.Z=1"\n\nThis reverts commit {done.commit}.\n'
+    )
+    assert store.objects.commit(back.commit).tree == store.objects.commit(find(store, "main~2")).tree
+    with pytest.raises(InvalidError, match="first commit"):
+        verbs.revert(session, ["main~2"])
+    merged = verbs.merge(session, "exp")
+    with pytest.raises(InvalidError, match="is a merge"):
+        verbs.revert(session, ["HEAD"])
+    with pytest.raises(InvalidError, match="has 2 parents"):
+        verbs.revert(session, ["HEAD"], mainline=3)
+    undone = verbs.revert(session, [merged.commit], mainline=1)
+    assert store.objects.commit(undone.commit).tree == store.objects.commit(back.commit).tree
+
+
+def test_several(session, stack):
+    """Several commits are taken one by one; after a choice the rest follows."""
+    for number in (2, 3, 4):
+        change(session, "packages.c.version", str(number), "exp")
+    change(session, "packages.b.version", "7", "exp")
+    done = verbs.cherry_pick(session, ["exp~3", "exp~2"])
+    assert read(session).lock.packages["c"].version == "3"
+    assert session.store.objects.commit(done.commit).subject == "packages.c.version=3"
+    change(session, "packages.c.version", "5")
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.cherry_pick(session, ["exp~1", "exp"])
+    verbs.settle(session, {"c": "theirs"})
+    last = verbs.proceed(session)
+    assert session.store.objects.commit(last.commit).subject == "packages.b.version=7"
+    found = read(session).lock.packages
+    assert (found["c"].version, found["b"].version) == ("4", "7")
+
+
+def test_removed_and_needed(session, stack):
+    """A package that one side removed and the other began to need is told as the fault of the stack that it is."""
+    edit(session, lambda text: remove_package(text, "c"), message="no c")
+    change(session, "packages.b.inputs", '["a", "c"]', "exp")
+    with pytest.raises(StackError, match="'c'"):
+        verbs.merge(session, "exp")
+    with pytest.raises(NoMergeError):
+        verbs.waiting(session)
+
+
+def test_unrelated(session, stack, write):
+    """Stacks that began apart are merged only when that is said."""
+    commit_file(session, write("other.toml", package("z")), message="other", profile="other")
+    with pytest.raises(ConflictError, match="no history in common"):
+        verbs.merge(session, "other")
+    done = verbs.merge(session, "other", unrelated=True)
+    assert {"a", "b", "c", "z"} <= set(read(session, done.commit).lock.packages)
+
+
+def test_commands(hdist, write):
+    """The commands as people type them, from the conflict to the merge."""
+    write("stack.toml", package("a") + package("b"))
+    hdist("commit", "-m", "first")
+    hdist("branch", "exp")
+    hdist("set", "packages.a.version=2")
+    hdist("set", "packages.a.version=3", "-b", "exp")
+    done = hdist("merge", "exp", expect=4)
+    assert 'hdist:   a: version ours "2", theirs "3"' in done.stderr or '  a: version ours "2"' in done.stderr
+    assert '"merge_conflict"' in hdist("merge", "--continue", "--json", expect=4).stdout
+    assert hdist("merge").stdout == 'a: version ours "2", theirs "3", before "1"\n'
+    assert "all is chosen: hdist merge --continue" in hdist("merge", "--theirs", "a").stderr
+    assert hdist("merge", "--continue").stderr.endswith("; undo: hdist undo\n")
+    assert "merge exp into main" in hdist("log", "--oneline").stdout
+    hdist("merge", "--abort", expect=3)
+    hdist("merge", "exp", "--ours", "a", "--theirs", "a", expect=2)
+    assert "has all of it already" in hdist("merge", "exp").stderr
+    hdist("revert", "HEAD", "--mainline", "1")
+    hdist("set", "packages.a.version=9", "-b", "exp")
+    hdist("cherry-pick", "exp", expect=4)
+    write("mend", "#!/bin/sh\nsed -i '/^[<=>|]/d; 0,/version = .2./{/version = .2./d}' $1\n")
+    hdist("merge", "--edit", env={"EDITOR": "sh mend"})
+    hdist("cherry-pick", "--continue")
+    hdist("set", "packages.a.version=8", "-b", "exp")
+    hdist("set", "packages.a.version=7")
+    hdist("merge", "exp", expect=4)
+    assert "given up" in hdist("merge", "--abort").stderr
+    assert "nothing is being merged" in hdist("merge", expect=3).stderr

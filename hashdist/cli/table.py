@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("show", "show a commit, a package or the stack file of a profile"),
         ("diff", "what differs between two profiles"),
         ("explain", "why packages differ between two profiles"),
+        ("blame", "who brought each line of a stack file"),
         ("reflog", "where a profile was"),
         ("undo", "undo what a command did"),
     ),

@@ -281,6 +281,12 @@ class Store:
         """The bare repository's path."""
         return os.path.join(self.path, "git")
 
+    def git_env(self) -> dict[str, str]:
+        """The environment for the git program, to read what is here and upstream."""
+        from hashdist.objects.git_program import git_env  # noqa: PLC0415 - see above
+
+        return git_env(self.git, self.search_path, besides=[store.git for store in self.chain[1:]])
+
     def inside(self, *parts: str) -> str:
         """A path inside the store."""
         return os.path.join(self.path, *parts)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
+from hashdist import process
 from hashdist.objects.database import Commit, ObjectDatabase
 from hashdist.objects.ids import CommitId, SpecId
 from hashdist.refs.edges import EdgeReader
+from hashdist.store.store import Store
+
+from .profile import SPECS
 
 
 def walk(objects: ObjectDatabase, start: CommitId, *, stop: CommitId | None = None) -> Iterator[Commit]:
@@ -30,13 +35,37 @@ def walk(objects: ObjectDatabase, start: CommitId, *, stop: CommitId | None = No
                 heapq.heappush(heap, (-found.time, count, found))
 
 
-def touching(objects: ObjectDatabase, commits: Iterator[Commit], package: str) -> Iterator[Commit]:
-    """Those of the commits in which a package's spec is another one than in the first parent."""
+def touching(objects: ObjectDatabase, commits: Iterator[Commit], packages: Collection[str]) -> Iterator[Commit]:
+    """Those of the commits in which a package's spec is another one than in each parent."""
     edges = EdgeReader(objects)
 
-    def spec(commit: CommitId | None) -> SpecId | None:
-        return edges.specs(commit).get(package) if commit is not None else None
+    def specs(commit: CommitId) -> list[SpecId | None]:
+        found = edges.specs(commit)
+        return [found.get(package) for package in packages]
 
     for commit in commits:
-        if spec(commit.id) != spec(commit.parents[0] if commit.parents else None):
+        mine = specs(commit.id)
+        others = [specs(parent) for parent in commit.parents] or [[None] * len(mine)]
+        if all(mine != other for other in others):
             yield commit
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A line of the graph of commits, as git draws it."""
+
+    drawing: str
+    """The drawing, with a ``*`` for the commit if it is a commit's line."""
+    commit: CommitId | None
+    """The commit of this line; None for a line of drawing alone."""
+
+
+def graph(store: Store, start: CommitId, *, stop: CommitId | None = None, packages: Sequence[str] = ()) -> list[Drawn]:
+    """The graph of all commits that `start` leads to, without `stop` and what that leads to; drawn by git."""
+    command = ["git", "log", "--graph", "--format=%x00%H", start, *([f"^{stop}"] if stop is not None else []), "--"]
+    command += [f"{SPECS}/{package}" for package in packages]
+    found = []
+    for line in process.run(command, env=store.git_env()).decode().splitlines():
+        drawing, null, id = line.partition("\0")
+        found.append(Drawn(drawing, CommitId(id.strip()) if null else None))
+    return found

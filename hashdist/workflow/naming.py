@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 
 from hashdist.checkout.switch import find_by_name
 from hashdist.errors import ConflictError, NotFoundError
-from hashdist.objects.ids import CommitId, SourceId, SpecId
+from hashdist.objects.ids import CommitId, SourceId, SpecId, is_hex
+from hashdist.objects.spec import InvalidSpecError, read_spec
 from hashdist.store.artifacts import NotBuiltError
 from hashdist.store.store import Store
 
 from .profile import find
 
 _PREFIX = re.compile("[0-9a-f]{32}")
+_SHORTEST = 4
 Thing = CommitId | SpecId | SourceId | str
 
 
@@ -45,6 +48,23 @@ def find_thing(store: Store, text: str) -> Thing:
         raise NotFoundError(
             f"no artifact, source, prefix, profile or commit '{text}'", hint="hdist artifact list; hdist source list"
         ) from error
+
+
+def find_spec(store: Store, text: str) -> SpecId | None:
+    """The spec that `text` means: an artifact's path or name, or digits of its id, built or not; None if it is none."""
+    try:
+        find(store, text)
+    except NotFoundError:
+        pass
+    else:
+        return None  # a revision is what people mean first
+    if is_hex(text) and len(text) >= _SHORTEST:
+        with contextlib.suppress(NotFoundError, InvalidSpecError):
+            id = store.objects.expand(text)
+            if store.objects.kind(id) == "tree":
+                return read_spec(store.objects, id).id
+    thing = find_thing(store, text)
+    return thing if isinstance(thing, SpecId) else None
 
 
 def _at_path(store: Store, path: str) -> Thing | None:

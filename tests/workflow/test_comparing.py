@@ -61,7 +61,7 @@ def test_added_and_removed(session, write):
     }
     assert found["a"] == ("removed", ("1",))
     assert found["b"] == ("added", ("1",))
-    assert found["c"] == ("changed", ("file x.patch",))
+    assert found["c"] == ("changed", ("file x.patch:1: one → two",))
     from hashdist.workflow.commit import update
     from hashdist.workflow.pinning import Moving
 

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator
 
 import click
 
 from hashdist.build.nothing import all_sealed
+from hashdist.build.plan import BuildPlan
 from hashdist.cli.app import App, command as make
 from hashdist.cli.quick import nothing_to_do
+from hashdist.objects.ids import CommitId
+from hashdist.stack.lock import Lock
 from hashdist.store.roots import in_use
 from hashdist.workflow import building
 from hashdist.workflow.commit import read_stack_file, resolve_file
+from hashdist.workflow.explaining import reasons_to_build
 from hashdist.workflow.jailing import is_strict
 from hashdist.workflow.profile import find, read_profile
 from hashdist.workflow.session import Session
 
+#: So many reasons are shown of each.
+_REASONS = 4
 
-@make(creates=True, fetches=True)
+
+@make(creates=True, reads=True, fetches=True)
 @click.argument("what", required=False, metavar="[REV|FILE]")
 @click.option("-j", "--jobs", type=click.IntRange(1, 4096), help="Cores in all; without it those of this machine.")
 @click.option(
@@ -35,6 +43,7 @@ def build(app: App, what: str | None, jobs: int | None, jail: str | None, keep_g
     if not dry_run and what is not None and not _is_file(what):
         total = all_sealed(app.store, find(app.store, what), strict=is_strict(session))
         if total is not None:
+            app.emit({"built": 0, "total": total}, lambda: iter(()))
             app.say(nothing_to_do(total).rstrip("\n"))
             return
     with in_use(app.store, purpose="build"):
@@ -52,16 +61,33 @@ def _build(app: App, session: Session, what: str | None, *, keep_going: bool, dr
         profile = read_profile(app.store.objects, commit)
         lock, text = profile.lock, profile.text
     if dry_run:
-        plan, _ = building.plan_jailed(session, lock, text)
-        for spec in plan.jobs:
-            app.put(str(spec.artifact))
-        app.say(f"{len(plan.jobs)} of {plan.total} to build")
+        _tell_plan(app, building.plan_jailed(session, lock, text)[0], lock, commit)
         return
     built = building.build_lock(session, lock, text=text, keep_going=keep_going)
     if commit is not None:
         building.remember(session, commit, lock, text=text)
     done = len(built.report.built)
+    app.emit({"built": done, "total": built.total}, lambda: iter(()))
     app.say(f"built {done} of {built.total}" if done else nothing_to_do(built.total).rstrip("\n"))
+
+
+def _tell_plan(app: App, plan: BuildPlan, lock: Lock, commit: CommitId | None) -> None:
+    """What would be built, an artifact a line, and on stderr why."""
+    since = commit if commit is not None else app.store.refs.get("HEAD")
+    jobs = [spec.name for spec in plan.jobs]
+    why = reasons_to_build(app.store, lock.specs, jobs, since)
+
+    def lines() -> Iterator[str]:
+        for spec in plan.jobs:
+            yield str(spec.artifact)
+            app.say(f"    {'; '.join(why[spec.name][:_REASONS]) or 'was not built before'}")
+
+    rows = [
+        {"name": spec.name, "artifact": str(spec.artifact), "spec": spec.id, "why": list(why[spec.name])}
+        for spec in plan.jobs
+    ]
+    app.emit({"jobs": rows, "total": plan.total}, lines)
+    app.say(f"{len(plan.jobs)} of {plan.total} to build")
 
 
 def _is_file(what: str) -> bool:

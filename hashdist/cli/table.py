@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("diff", "what differs between two profiles"),
         ("explain", "why packages differ between two profiles"),
         ("blame", "who brought each line of a stack file"),
+        ("bisect", "find the commit, and the packages, with which something began to go wrong"),
         ("reflog", "where a profile was"),
         ("undo", "undo what a command did"),
     ),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hashdist.hostscan.comparing import package_changes
-from hashdist.hostscan.scans import scan_with
 from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId, SpecId
 from hashdist.refs.database import RefDatabase
@@ -49,64 +48,99 @@ class Side:
     requires: Requires
     """Where it is known."""
 
-    @classmethod
-    def of(cls, objects: ObjectDatabase, commit: CommitId) -> Side:
-        """What a commit of a profile names; raises `NotFoundError`."""
-        return cls(EdgeReader(objects).specs(commit), _requires(objects, commit))
-
 
 def compare(objects: ObjectDatabase, old: CommitId, new: CommitId, *, refs: RefDatabase | None = None) -> list[Change]:
-    """The changes from one commit to another, sorted by name; equal specs are not looked into.
+    """The changes from one commit to another; see `Comparer`."""
+    return Comparer(objects, refs=refs).commits(old, new)
+
+
+class Comparer:
+    """Tells what differs; what it has read once it knows, so that a whole history is quick to go through.
 
     With `refs`, host scans among them tell which packages of the host made the difference.
     """
-    if objects.commit(old).tree == objects.commit(new).tree:
-        return []
-    return compare_sides(objects, Side.of(objects, old), Side.of(objects, new), refs=refs)
 
+    def __init__(self, objects: ObjectDatabase, *, refs: RefDatabase | None = None) -> None:
+        self._objects = objects
+        self._refs = refs
+        self._edges = EdgeReader(objects)
+        self._sides: dict[CommitId, Side] = {}
+        self._documents: dict[SpecId, SpecDocument] = {}
 
-def compare_sides(
-    objects: ObjectDatabase, before: Side, after: Side, *, refs: RefDatabase | None = None
-) -> list[Change]:
-    """The changes from one side to another, sorted by name."""
-    found = []
-    for name in sorted(before.specs.keys() | after.specs.keys()):
+    def commits(self, old: CommitId, new: CommitId) -> list[Change]:
+        """The changes from one commit to another, sorted by name; equal specs are not looked into.
+
+        Raises `NotFoundError` for a commit that is none of a profile.
+        """
+        if self._objects.commit(old).tree == self._objects.commit(new).tree:
+            return []
+        return self.sides(self.side(old), self.side(new))
+
+    def side(self, commit: CommitId) -> Side:
+        """What a commit of a profile names; raises `NotFoundError`."""
+        if commit not in self._sides:
+            self._sides[commit] = Side(self._edges.specs(commit), self._requires(commit))
+        return self._sides[commit]
+
+    def sides(self, before: Side, after: Side) -> list[Change]:
+        """The changes from one side to another, sorted by name."""
+        names = {
+            name for name in before.specs.keys() | after.specs.keys() if before.specs.get(name) != after.specs.get(name)
+        }
+        if before.requires is not after.requires:
+            known = (before.requires.keys() | after.requires.keys()) & before.specs.keys() & after.specs.keys()
+            names |= {name for name in known if before.requires.get(name) != after.requires.get(name)}
+        return [change for name in sorted(names) if (change := self._change(name, before, after)) is not None]
+
+    def _change(self, name: str, before: Side, after: Side) -> Change | None:
         one, two = before.specs.get(name), after.specs.get(name)
-        needs = _needs(before.requires.get(name), after.requires.get(name))
-        if one == two and not (needs and one is not None):
-            continue
         there = two or one
         assert there is not None, "a name is on one side at least"
         if one is None or two is None:
             kind = "added" if one is None else "removed"
-            version = str(SpecDocument(objects, there).fields.get("version"))
-            found.append(Change(name, kind, one, two, (version,), follows=False))
-        elif one == two:
-            found.append(Change(name, "changed", one, two, needs, follows=False))
-        else:
-            found.append(_changed(objects, refs, name, before, after, needs))
-    return found
+            version = str(self._document(there).fields.get("version"))
+            return Change(name, kind, one, two, (version,), follows=False)
+        needs = _needs(before.requires.get(name), after.requires.get(name))
+        if one == two:
+            return Change(name, "changed", one, two, needs, follows=False) if needs else None
+        return self._changed(name, before, after, needs)
+
+    def _changed(self, name: str, before: Side, after: Side, needs: tuple[str, ...]) -> Change:
+        one, two = before.specs[name], after.specs[name]
+        old, new = self._document(one), self._document(two)
+        found = differences(self._objects, old, new)
+        declared = sorted([*_declared(found.came, new, after.requires), *_declared(found.went, old, before.requires)])
+        own = [*found.lines, *needs, *(f"input {other}: {_side_of(other, found)}" for other in declared)]
+        if self._refs is not None and "host" in new.fields:
+            own = list(dict.fromkeys([*_host_packages(self._refs, self._objects, name, one, two), *own]))
+        bringing = {*_bringing(found.came, new, after.requires), *_bringing(found.went, old, before.requires)}
+        via = (found.changed | found.came | found.went | bringing) - set(declared)
+        rest = [line for line in found.inputs if line.split(" ", 2)[1].rstrip(":") not in declared]
+        return Change(name, "changed", one, two, (*own, *rest), not own, frozenset(via))
+
+    def _document(self, id: SpecId) -> SpecDocument:
+        if id not in self._documents:
+            self._documents[id] = SpecDocument(self._objects, id)
+        return self._documents[id]
+
+    def _requires(self, commit: CommitId) -> Requires:
+        """What the packages of a commit need to run: the lock, read for that alone."""
+        entry = self._objects.find(self._objects.commit(commit).tree, LOCK)
+        if entry is None:
+            return {}
+        data = self._objects.blob(entry.id)
+        if not _REQUIRES.search(data):
+            return _NOTHING  # mostly so, and then the whole of it need not be taken apart
+        try:
+            packages = json.loads(data)["packages"]
+            return {name: tuple(pin["requires"]) for name, pin in packages.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return {}  # of another format: what is written there is not needed to tell specs apart
 
 
-def _changed(
-    objects: ObjectDatabase, refs: RefDatabase | None, name: str, before: Side, after: Side, needs: tuple[str, ...]
-) -> Change:
-    one, two = before.specs[name], after.specs[name]
-    documents = SpecDocument(objects, one), SpecDocument(objects, two)
-    found = differences(objects, *documents)
-    declared = sorted(
-        [*_declared(found.came, documents[1], after.requires), *_declared(found.went, documents[0], before.requires)]
-    )
-    own = [*found.lines, *needs, *(f"input {other}: {_side_of(other, found)}" for other in declared)]
-    if refs is not None and "host" in documents[1].fields:
-        own = list(dict.fromkeys([*_host_packages(refs, objects, name, one, two), *own]))
-    bringing = {
-        *_bringing(found.came, documents[1], after.requires),
-        *_bringing(found.went, documents[0], before.requires),
-    }
-    via = (found.changed | found.came | found.went | bringing) - set(declared)
-    rest = [line for line in found.inputs if line.split(" ", 2)[1].rstrip(":") not in declared]
-    return Change(name, "changed", one, two, (*own, *rest), not own, frozenset(via))
+#: A package that needs another to run, as it stands in a lock.
+_REQUIRES = re.compile(rb'"requires": \[[^\]]')
+_NOTHING: Requires = {}
 
 
 def _side_of(name: str, found: Differences) -> str:
@@ -115,39 +149,32 @@ def _side_of(name: str, found: Differences) -> str:
 
 def _declared(inputs: frozenset[str], document: SpecDocument, requires: Requires) -> Iterator[str]:
     """Those inputs that no other input brings along because it needs them to run."""
-    brought = {need for other in document.inputs for need in requires.get(other, ())}
+    brought = {need for other in document.inputs for need in requires.get(other, ())} if inputs else set()
     return (name for name in inputs if name not in brought)
 
 
 def _bringing(inputs: frozenset[str], document: SpecDocument, requires: Requires) -> Iterator[str]:
     """The inputs that bring others along."""
+    if not inputs:
+        return iter(())
     return (other for other in document.inputs if not inputs.isdisjoint(requires.get(other, ())))
 
 
 def _needs(old: tuple[str, ...] | None, new: tuple[str, ...] | None) -> tuple[str, ...]:
     """What changed of what a package needs to run."""
-    if old is None or new is None or set(old) == set(new):
-        return ()
+    before, after = old or (), new or ()
     return (
-        *(f"requires - {name}" for name in old if name not in new),
-        *(f"requires + {name}" for name in new if name not in old),
+        *(f"requires - {name}" for name in before if name not in after),
+        *(f"requires + {name}" for name in after if name not in before),
     )
-
-
-def _requires(objects: ObjectDatabase, commit: CommitId) -> Requires:
-    """What the packages of a commit need to run: the lock, read for that alone."""
-    entry = objects.find(objects.commit(commit).tree, LOCK)
-    if entry is None:
-        return {}
-    try:
-        packages = json.loads(objects.blob(entry.id))["packages"]
-        return {name: tuple(pin["requires"]) for name, pin in packages.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}  # of another format: what is written there is not needed to tell specs apart
 
 
 def _host_packages(refs: RefDatabase, objects: ObjectDatabase, name: str, old: SpecId, new: SpecId) -> Iterator[str]:
     """The packages of the host that are of other versions, if both captures were recorded here."""
+    # what scans hosts takes longer to load than most comparisons take
+    from hashdist.hostscan.comparing import package_changes  # noqa: PLC0415
+    from hashdist.hostscan.scans import scan_with  # noqa: PLC0415
+
     before, after = (scan_with(refs, objects, name, spec) for spec in (old, new))
     if before is not None and after is not None:
         for change in package_changes(before, after):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hashdist.errors import NotFoundError
 from hashdist.objects.ids import CommitId, SpecId
 from hashdist.refs import names
 from hashdist.refs.edges import EdgeReader
+from hashdist.stack.lock import Lock
 from hashdist.store.store import Store
 
-from .comparing import Change, Side, compare, compare_sides
+from .comparing import Change, Comparer, Side, compare
 
 #: Commits that are looked at for one in which a package was built.
 _FAR = 200
@@ -88,7 +89,7 @@ def explain_artifact(store: Store, spec: SpecId) -> tuple[SpecId | None, Explana
     if mine is None:
         return None, Explanation((), ())
     before, after = (Side(_closure(edges, one), {}) for one in (mine, spec))
-    return mine, only(trace(compare_sides(store.objects, before, after, refs=store.refs)), name)
+    return mine, only(trace(Comparer(store.objects, refs=store.refs).sides(before, after)), name)
 
 
 def _newest(store: Store, name: str, but: SpecId) -> SpecId | None:
@@ -113,7 +114,7 @@ def _closure(edges: EdgeReader, spec: SpecId) -> dict[str, SpecId]:
 
 
 def reasons_to_build(
-    store: Store, specs: Mapping[str, SpecId], jobs: Sequence[str], since: CommitId | None
+    store: Store, lock: Lock, jobs: Sequence[str], since: CommitId | None
 ) -> dict[str, tuple[str, ...]]:
     """Why packages are to be built: what differs from the last commit, from `since` back, in which they were.
 
@@ -131,9 +132,10 @@ def reasons_to_build(
         if not wanted:
             break
     found: dict[str, tuple[str, ...]] = dict.fromkeys(jobs, ())
+    comparer = Comparer(store.objects, refs=store.refs)
+    mine_now = Side(lock.specs, {name: pin.requires for name, pin in lock.packages.items()})
     for commit, mine in built.items():
-        side = Side.of(store.objects, commit)
-        why = trace(compare_sides(store.objects, side, Side(specs, side.requires), refs=store.refs))
+        why = trace(comparer.sides(comparer.side(commit), mine_now))
         own = {change.name: change.details for change in why.causes}
         follows = {one.change.name: one.causes for one in why.packages}
         for name in mine:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hashdist import process
 from hashdist.objects.database import Commit, ObjectDatabase
-from hashdist.objects.ids import CommitId, SpecId
-from hashdist.refs.edges import EdgeReader
+from hashdist.objects.ids import CommitId
 from hashdist.store.store import Store
 
 from .profile import SPECS
@@ -35,19 +34,17 @@ def walk(objects: ObjectDatabase, start: CommitId, *, stop: CommitId | None = No
                 heapq.heappush(heap, (-found.time, count, found))
 
 
-def touching(objects: ObjectDatabase, commits: Iterator[Commit], packages: Collection[str]) -> Iterator[Commit]:
-    """Those of the commits in which a package's spec is another one than in each parent."""
-    edges = EdgeReader(objects)
+def touching(
+    store: Store, start: CommitId, packages: Sequence[str], *, stop: CommitId | None = None
+) -> Iterator[Commit]:
+    """Those commits that `start` leads to which changed packages' specs, as git finds those that changed a path."""
+    command = ["git", "rev-list", start, *([f"^{stop}"] if stop is not None else []), "--", *_paths(packages)]
+    for line in process.run(command, env=store.git_env()).decode().split():
+        yield store.objects.commit(CommitId(line))
 
-    def specs(commit: CommitId) -> list[SpecId | None]:
-        found = edges.specs(commit)
-        return [found.get(package) for package in packages]
 
-    for commit in commits:
-        mine = specs(commit.id)
-        others = [specs(parent) for parent in commit.parents] or [[None] * len(mine)]
-        if all(mine != other for other in others):
-            yield commit
+def _paths(packages: Sequence[str]) -> list[str]:
+    return [f":(literal){SPECS}/{package}" for package in packages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +59,16 @@ class Drawn:
 
 def graph(store: Store, start: CommitId, *, stop: CommitId | None = None, packages: Sequence[str] = ()) -> list[Drawn]:
     """The graph of all commits that `start` leads to, without `stop` and what that leads to; drawn by git."""
-    command = ["git", "log", "--graph", "--format=%x00%H", start, *([f"^{stop}"] if stop is not None else []), "--"]
-    command += [f"{SPECS}/{package}" for package in packages]
+    command = [
+        "git",
+        "log",
+        "--graph",
+        "--format=%x00%H",
+        start,
+        *([f"^{stop}"] if stop is not None else []),
+        "--",
+        *_paths(packages),
+    ]
     found = []
     for line in process.run(command, env=store.git_env()).decode().splitlines():
         drawing, null, id = line.partition("\0")

@@ -56,20 +56,14 @@ def record(
     Raises `NothingChangedError` unless `allow_empty`, or there are others.
     """
     objects, refs = session.store.objects, session.store.refs
-    tree = _tree(session, resolved)
+    tree = write_tree(session, resolved)
     name = names.short_name(branch)
     if tip is not None and not allow_empty and not others and objects.commit(tip).tree == tree:
         raise NothingChangedError(
             f"nothing changed: '{name}' holds just that already", hint="--allow-empty records it again"
         )
-    commit = objects.add_commit(
-        tree,
-        parents=(*([tip] if tip else []), *others),
-        identity=session.store.author,
-        time=session.store.now(),
-        message=message,
-        change_of=change_of,
-    )
+    parents = (*([tip] if tip else []), *others)
+    commit = make_commit(session, resolved, message, parents=parents, change_of=change_of)
     subject = message.split("\n", 1)[0]
     with refs.transaction(f"{kind}: {subject}") as transaction:
         transaction.update(branch, commit, old=tip)
@@ -77,7 +71,22 @@ def record(
     return Recorded(name, commit, tip, resolved)
 
 
-def _tree(session: Session, resolved: Resolved) -> TreeId:
+def make_commit(
+    session: Session, resolved: Resolved, message: str, *, parents: Sequence[CommitId], change_of: Commit | None = None
+) -> CommitId:
+    """Make a commit that no ref leads to yet."""
+    return session.store.objects.add_commit(
+        write_tree(session, resolved),
+        parents=parents,
+        identity=session.store.author,
+        time=session.store.now(),
+        message=message,
+        change_of=change_of,
+    )
+
+
+def write_tree(session: Session, resolved: Resolved) -> TreeId:
+    """Write what a commit of a profile holds."""
     objects = session.store.objects
     entries = {
         STACK: Entry(b"x", Mode.FILE, objects.add_blob(resolved.text.encode())),

@@ -10,7 +10,7 @@ from hashdist.workflow.blaming import blame
 from hashdist.workflow.commit import commit_file, edit, update
 from hashdist.workflow.comparing import compare
 from hashdist.workflow.explaining import explain, explain_artifact, reasons_to_build
-from hashdist.workflow.history import graph, touching, walk
+from hashdist.workflow.history import graph, touching
 from hashdist.workflow.merging import verbs
 from hashdist.workflow.naming import find_spec
 from hashdist.workflow.patches import patch
@@ -137,7 +137,7 @@ def test_reasons_to_build(session, first):
     def reasons(commit):
         lock = read_profile(store.objects, commit).lock
         plan = building.plan_lock(session, lock)
-        return reasons_to_build(store, lock.specs, [spec.name for spec in plan.jobs], commit)
+        return reasons_to_build(store, lock, [spec.name for spec in plan.jobs], commit)
 
     assert set(reasons(first).values()) == {()}
     building.build_commit(session, first)
@@ -159,9 +159,9 @@ def test_log_and_graph(session, first):
     second = change(session, "packages.z.version", "2")
     third = change(session, "packages.a.version", "2", profile="exp")
     merged = verbs.merge(session, "exp").commit
-    commits = [one.id for one in touching(store.objects, walk(store.objects, merged), ["a"])]
+    commits = [one.id for one in touching(session.store, merged, ["a"])]
     assert commits == [third, first]
-    assert [one.id for one in touching(store.objects, walk(store.objects, merged), ["a", "z"])][-1] == first
+    assert [one.id for one in touching(session.store, merged, ["a", "z"])][-1] == first
     drawn = graph(store, merged)
     assert [one.commit for one in drawn if one.commit] == [merged, third, second, first]
     assert "|\\" in drawn[1].drawing

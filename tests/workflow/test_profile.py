@@ -233,7 +233,7 @@ def test_history(session, committed):
     objects, tip = session.store.objects, find(session.store, "HEAD")
     assert [commit.subject for commit in walk(objects, tip)] == ["e2", "e1", "e0", "first"]
     assert [commit.subject for commit in walk(objects, tip, stop=find(session.store, "HEAD~2"))] == ["e2", "e1"]
-    assert [commit.subject for commit in touching(objects, walk(objects, tip), "b")] == ["e1", "first"]
+    assert [commit.subject for commit in touching(session.store, tip, ["b"])] == ["e1", "first"]
 
 
 def test_branches_and_tags(session, committed):

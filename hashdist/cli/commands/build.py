@@ -75,7 +75,7 @@ def _tell_plan(app: App, plan: BuildPlan, lock: Lock, commit: CommitId | None) -
     """What would be built, an artifact a line, and on stderr why."""
     since = commit if commit is not None else app.store.refs.get("HEAD")
     jobs = [spec.name for spec in plan.jobs]
-    why = reasons_to_build(app.store, lock.specs, jobs, since)
+    why = reasons_to_build(app.store, lock, jobs, since)
 
     def lines() -> Iterator[str]:
         for spec in plan.jobs:

@@ -12,7 +12,7 @@ from hashdist.cli.changes import change_lines, changes_json
 from hashdist.cli.history import commit_json, commit_lines, stat_line
 from hashdist.objects.database import Commit
 from hashdist.objects.ids import CommitId
-from hashdist.workflow.comparing import Change, compare
+from hashdist.workflow.comparing import Change, Comparer
 from hashdist.workflow.history import graph as draw, touching, walk
 from hashdist.workflow.patches import patch as patch_of
 from hashdist.workflow.profile import find
@@ -55,8 +55,10 @@ def log(
     start = find(app.store, (new or None) if dots else revision)
     stop = find(app.store, (old or None)) if dots else None
 
+    comparer = Comparer(objects)
+
     def changes(one: Commit) -> list[Change]:
-        return compare(objects, one.parents[0], one.id) if one.parents else []
+        return comparer.commits(one.parents[0], one.id) if one.parents else []
 
     def text(one: Commit) -> Iterator[str]:
         yield from [f"{one.id[:12]} {one.subject}"] if oneline else commit_lines(one)
@@ -69,8 +71,8 @@ def log(
             yield ""
 
     def commits() -> Iterator[Commit]:
-        found = walk(objects, start, stop=stop)
-        return itertools.islice(touching(objects, found, packages) if packages else found, max_count)
+        found = touching(app.store, start, packages, stop=stop) if packages else walk(objects, start, stop=stop)
+        return itertools.islice(found, max_count)
 
     if app.as_json:
         rows = [

@@ -228,6 +228,22 @@ def listen(
     """
     said: list[str] = []
     output: list[bytes] = []
+    try:
+        _listen(arguments, env, told, check, said, output)
+    except ProgramFailedError as error:
+        error.stdout = b"".join(output)
+        raise
+    return b"".join(output)
+
+
+def _listen(
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    told: Callable[[str], None],
+    check: Callable[[], None],
+    said: list[str],
+    output: list[bytes],
+) -> None:
     with _started(arguments, env=env, told=said) as program:
         rest = b""
         for printed, chunk in _outputs(program, check):
@@ -240,7 +256,6 @@ def listen(
                 said[:] = [*said[-20:], text] if text else said
                 told(text)
         said.append(rest.decode(errors="replace"))
-    return b"".join(output)
 
 
 def attend(arguments: Sequence[str], *, env: Mapping[str, str], pass_fds: Sequence[int] = ()) -> int:

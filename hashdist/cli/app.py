@@ -40,11 +40,14 @@ class App:
         creates: bool,
         fetching: Mapping[str, Any],
         runs: bool = False,
+        trust: bool = False,
     ) -> None:
         self.env = dict(os.environ)
         self.path = store_path(store, self.env)
         self._fetching = {"offline": offline, **fetching}
         self.quiet = quiet
+        #: Whether what comes from elsewhere is trusted.
+        self.trust = trust
         self.as_json = as_json
         #: What the command line says of the jail.
         self.jail: str | None = None
@@ -101,6 +104,7 @@ class App:
             where=where,
             jail=jail,
             default_jail=default_jail,
+            trust=self.trust,
         )
 
     @functools.cached_property
@@ -210,6 +214,9 @@ def _fetching_options() -> list[Callable[[Any], Any]]:
             help="Refuse beyond: size, entries, depth, ratio, header, memory, download.",
         ),
         click.option(
+            "--trust", is_flag=True, help="Trust what comes from elsewhere, also paths outside of its directory."
+        ),
+        click.option(
             "--mirror", "mirrors", multiple=True, metavar="URL|DIR", help="Ask this mirror first for what has a hash."
         ),
     ]
@@ -247,6 +254,7 @@ def command(
                 as_json=as_json,
                 creates=creates,
                 runs=runs,
+                trust=bool(rest.pop("trust", False)) if fetches else False,
                 fetching={name: rest.pop(name) for name in _FETCHING} if fetches else {},
             )
             return function(app, **rest)

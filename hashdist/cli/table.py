@@ -53,6 +53,13 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("reflog", "where a profile was"),
         ("undo", "undo what a command did"),
     ),
+    "Sharing": (
+        ("clone", "take over a profile of another repository"),
+        ("remote", "other repositories"),
+        ("fetch", "bring what a remote has"),
+        ("pull", "fetch, and merge"),
+        ("push", "send profiles to a remote"),
+    ),
     "Store": (
         ("source", "add, get and list sources"),
         ("artifact", "list and show artifacts"),

@@ -20,6 +20,7 @@ BISECT = "refs/bisect/"
 SOURCES = "refs/sources/"
 ARTIFACTS = "refs/artifacts/"
 PROVENANCE = "refs/provenance/"
+REMOTES = "refs/remotes/"
 
 #: What keeps things alive; all others are indexes, kept only while reached.
 ROOTS = (HEADS, TAGS, HOSTS, CHECKOUTS, PINS, UNDO, MERGING, BISECT)

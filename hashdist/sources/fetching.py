@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,6 +47,8 @@ class Fetcher:
     """What a person or a site has chosen."""
     progress: Progress = SILENT
     """Told what happens."""
+    elsewhere: Callable[[SourceId], bool] = lambda _: False
+    """Brings a source from where somebody pushed it to, whatever it was declared as; says whether it could."""
 
     def pin(self, declaration: Declaration, *, target: PythonTarget | None = None) -> Pin:
         """Fetch, verify and import what is declared; `target` is the Python that wheels must fit.
@@ -82,14 +84,15 @@ class Fetcher:
         """Likewise for many, several downloads at a time; raises the first of what went wrong."""
         missing = {pin.tree: pin for pin in pins if pin.tree not in self.store.sources}
         for tree, pin in list(missing.items()):
-            if pin.sha256 is None and self._bring_from_mirror(pin):
+            nowhere_else = pin.url is None
+            if (pin.sha256 is None and self._bring_from_mirror(pin)) or (nowhere_else and self.elsewhere(tree)):
                 del missing[tree]
         requests = {tree: request_again(pin) for tree, pin in missing.items()}
         fetched = self._obtainer().obtain_all(requests, missing)
         for tree, obtained in fetched.items():
             pin = missing[tree]
             if isinstance(obtained, HashdistError):
-                if not self._bring_from_mirror(pin):
+                if not self._bring_from_mirror(pin) and not self.elsewhere(tree):
                     raise obtained
                 continue
             again = self._keep(requests[tree], obtained)

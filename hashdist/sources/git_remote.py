@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -41,32 +41,46 @@ class GitProgram:
     """The user's environment: ssh's agent, git's settings."""
     network: Network
     """Offline or not; how patient."""
+    settings: tuple[str, ...] = ()
+    """Further settings of git, ``key=value``, which count before ours."""
 
     def run(self, repository: str, *arguments: str) -> bytes:
         """What git prints; raises `ProgramFailedError`."""
         return process.run([*self._command(), *arguments], env=_env(self.env, repository))
 
-    def ask(self, url: str, *arguments: str, repository: str | None = None, task: Task | None = None) -> bytes:
-        """Let git talk to a server; raises `UrlNotFoundError`, `OfflineError` or `NetworkError`."""
-        if self.network.settings.offline and urlsplit(url).scheme != "file":
+    def ask(
+        self,
+        url: str,
+        *arguments: str,
+        repository: str | None = None,
+        task: Task | None = None,
+        check: Callable[[], None] | None = None,
+        besides: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Let git talk to a server; raises `UrlNotFoundError`, `OfflineError` or `NetworkError`.
+
+        `check` is called again and again, and may raise; `besides` are further variables of its environment.
+        """
+        if self.network.settings.offline and urlsplit(url).scheme != "file" and not url.startswith("/"):
             raise OfflineError(f"'{url}' would have to be fetched", hint="leave out --offline")
         if urlsplit(url).scheme == "file" and not os.path.exists(local_path(url)):
             raise UrlNotFoundError(f"nothing at '{url}'")
         command = [*self._command(), *arguments]
-        env = _env(self.env, repository)
+        env = {**_env(self.env, repository), **(besides or {})}
         try:
             told = task.tell if task is not None else _nobody
-            return process.listen(command, env=env, told=told, check=self.network.check)
+            return process.listen(command, env=env, told=told, check=check or self.network.check)
         except ProgramFailedError as error:
             words = _words(error.stderr)
             if _NOT_FOUND.search(error.stderr) and "remote ref" not in error.stderr:
                 raise UrlNotFoundError(f"nothing at '{url}': {words}") from error
-            raise NetworkError(f"git cannot fetch from '{url}': {words}", hint=f"try: git ls-remote {url}") from error
+            verb = "push to" if "push" in arguments[:1] else "fetch from"
+            raise NetworkError(f"git cannot {verb} '{url}': {words}", hint=f"try: git ls-remote {url}") from error
 
     def _command(self) -> list[str]:
         settings = self.network.settings
         slow = (f"http.lowSpeedLimit={settings.minimum_rate}", f"http.lowSpeedTime={max(1, round(settings.patience))}")
-        return ["git", *(word for setting in (*_SETTINGS, *slow) for word in ("-c", setting))]
+        return ["git", *(word for setting in (*_SETTINGS, *slow, *self.settings) for word in ("-c", setting))]
 
 
 def _env(env: Mapping[str, str], repository: str | None) -> dict[str, str]:

@@ -22,7 +22,7 @@ from hashdist.stack.packages import HostEntry
 
 from .hosts import drift_words, expected_of, live_host
 from .jailing import is_strict, jailing_of, refuse_impure_parts, summary
-from .profile import read_profile
+from .profile import check_fresh, read_profile
 from .session import Session
 
 
@@ -47,6 +47,7 @@ def build_commit(session: Session, commit: CommitId, *, keep_going: bool = False
     known = all_sealed(session.store, commit, strict=is_strict(session))
     if known is not None:
         return Built(known)
+    check_fresh(session.store.objects, commit)
     profile = read_profile(session.store.objects, commit)
     built = build_lock(session, profile.lock, text=profile.text, keep_going=keep_going)
     remember(session, commit, profile.lock, text=profile.text)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 
 from hashdist.errors import InvalidError, NotFoundError
+from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
+from hashdist.remote.remotes import followed
 from hashdist.stack.file import parse_stack
+from hashdist.stack.lock import Lock
+from hashdist.stack.merging_locks import merge_locks
 from hashdist.stack.packages import Stack
 from hashdist.store.roots import in_use
 
-from .origin import check_base, remember_base, remember_directory, where_it_was
+from .origin import at_home, check_base, remember_base, remember_directory
 from .pinning import Moving, Resolved, pin
-from .profile import Profile, branch_of, read_profile
+from .profile import Profile, branch_of, read_profile, read_written
 from .recording import Recorded, record
 from .session import Session
 
@@ -40,6 +45,7 @@ def commit_file(
     tip = session.store.refs.get(branch)
     if tip is not None and not force:
         check_base(session, path, text, branch, tip)
+    session = dataclasses.replace(session, foreign=followed(session.store, names.short_name(branch)) is not None)
     with in_use(session.store, purpose="commit"):
         resolved = resolve_file(session, path, text, before=tip)
         recorded = record(session, branch, tip, resolved, message, allow_empty=allow_empty)
@@ -75,7 +81,7 @@ def resolve_file(session: Session, path: str, text: str, *, before: CommitId | N
 def edit(session: Session, change: Callable[[str], str], *, message: str, profile: str | None = None) -> Recorded:
     """Change the stack file of a profile as text and record it; raises as `commit_file` does."""
     branch, tip, found = _tip(session, profile)
-    session = where_it_was(session, tip)
+    session = at_home(session, branch, tip)
     text = change(found.text)
     stack = parse_stack(text)
     files = _kept_files(session, stack, found.files)
@@ -87,11 +93,43 @@ def edit(session: Session, change: Callable[[str], str], *, message: str, profil
 def update(session: Session, moving: Moving, *, message: str, profile: str | None = None) -> Recorded:
     """Move pins of a profile to what the outside world has now, and record that."""
     branch, tip, found = _tip(session, profile)
-    session = where_it_was(session, tip)
+    session = at_home(session, branch, tip)
     stack = parse_stack(found.text)
     with in_use(session.store, purpose="commit"):
         resolved = pin(session, found.text, stack, found.files, before=found.lock, moving=moving)
         return record(session, branch, tip, resolved, message)
+
+
+def resolve_anew(session: Session, *, profile: str | None = None) -> Recorded:
+    """Make a commit whose specs and lock follow from the stack file of the tip, which somebody merged as text.
+
+    Pins stay: those of the tip, or of its parents where its own lock cannot be read. Raises as `commit_file` does.
+    """
+    branch = branch_of(session.store, profile)
+    tip = session.store.refs[branch]
+    session = at_home(session, branch, tip)
+    objects = session.store.objects
+    text, files = read_written(objects, tip)
+    stack = parse_stack(text)
+    with in_use(session.store, purpose="resolve"):
+        before = _pins_of_parents(objects, tip)
+        resolved = pin(
+            session, text, stack, {name: files[name] for name in stack.patches if name in files}, before=before
+        )
+        return record(session, branch, tip, resolved, "resolve stack.toml anew", kind="resolve")
+
+
+def _pins_of_parents(objects: ObjectDatabase, tip: CommitId) -> Lock | None:
+    """The pins of a commit; of one that merges two, those of both."""
+    parents = objects.commit(tip).parents
+    if len(parents) == 2:  # noqa: PLR2004 - a merge
+        locks = [read_profile(objects, parent).lock for parent in parents]
+        base = objects.merge_base(*parents)
+        return merge_locks(read_profile(objects, base).lock if base else None, locks[0], locks[1], {}, {}).lock
+    try:
+        return read_profile(objects, tip).lock
+    except InvalidError:
+        return read_profile(objects, parents[0]).lock if parents else None
 
 
 def _tip(session: Session, profile: str | None) -> tuple[str, CommitId, Profile]:

@@ -16,6 +16,7 @@ from hashdist.fsutil.modes import make_directories
 from hashdist.objects.database import object_id
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
+from hashdist.remote.remotes import followed
 from hashdist.store import index
 
 from .profile import STACK, read_profile
@@ -44,6 +45,12 @@ def where_it_was(session: Session, tip: CommitId) -> Session:
         parents = session.store.objects.commit(commit).parents
         commit = parents[0] if parents else None
     return replace(session, directory=directory.rstrip("\n") if directory else None)
+
+
+def at_home(session: Session, branch: str, tip: CommitId) -> Session:
+    """The session as it is for a profile: where its stack file was, and whether it came from elsewhere."""
+    foreign = followed(session.store, names.short_name(branch)) is not None
+    return replace(where_it_was(session, tip), foreign=foreign)
 
 
 def remember_directory(session: Session, commit: CommitId, directory: str) -> None:

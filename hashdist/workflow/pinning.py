@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from hashdist.hostscan.platform import native_cpu
 from hashdist.objects.database import object_id
 from hashdist.objects.ids import BlobId, SpecId
 from hashdist.objects.spec import Spec, read_spec
+from hashdist.sources.declaration import PathSource
 from hashdist.sources.pin import Pin
 from hashdist.sources.pypi import PythonTarget
 from hashdist.sources.request import Request, wanted
@@ -148,6 +150,8 @@ def _pin_sources(
                 found[name][directory] = kept
             else:
                 requests[name, directory] = Request(declaration, target)
+    if session.foreign and not session.trust:
+        _refuse_outside(session, requests)
     failures: dict[str, HashdistError] = {}
     for (name, directory), pin in session.fetcher.pin_all(requests).items():
         if isinstance(pin, HashdistError):
@@ -159,6 +163,29 @@ def _pin_sources(
     if failures:
         raise _together(failures)
     return found
+
+
+class UntrustedPathError(HashdistError):
+    """A stack from elsewhere that names a directory of this machine outside of its own."""
+
+    code = "untrusted_path"
+
+
+def _refuse_outside(session: Session, requests: Mapping[tuple[str, str], Request]) -> None:
+    """Refuse paths outside of the stack file's directory: what lies there would become part of what is pushed."""
+    home = os.path.realpath(session.directory) if session.directory is not None else None
+    outside = []
+    for (name, _), request in requests.items():
+        if isinstance(request.declaration, PathSource):
+            path = os.path.realpath(os.path.join(home or os.sep, os.path.expanduser(request.declaration.path)))
+            if home is None or os.path.commonpath([home, path]) != home:
+                outside.append(
+                    f"source of '{name}': '{request.declaration.path}' lies outside of the stack's directory"
+                )
+    if outside:
+        raise UntrustedPathError(
+            "\n".join(outside), hint="this stack came from elsewhere: --trust takes it all the same"
+        )
 
 
 def _together(failures: Mapping[str, HashdistError]) -> HashdistError:

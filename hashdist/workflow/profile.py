@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hashdist.errors import NotFoundError
+from hashdist.errors import ConflictError, NotFoundError
 from hashdist.objects.database import Commit, ObjectDatabase
 from hashdist.objects.ids import CommitId
 from hashdist.objects.tree import Mode
@@ -39,6 +39,23 @@ class Profile:
 def read_profile(objects: ObjectDatabase, id: CommitId) -> Profile:
     """Read a commit of a profile; raises `NotFoundError` if it is none."""
     commit = objects.commit(id)
+    found = _files(objects, commit)
+    if STACK not in found or LOCK not in found:
+        raise NotFoundError(f"commit {id[:12]} is not a commit of a profile")
+    text = found.pop(STACK).decode(errors="replace")
+    return Profile(commit, text, Lock.decode(found.pop(LOCK)), found)
+
+
+def read_written(objects: ObjectDatabase, id: CommitId) -> tuple[str, dict[str, bytes]]:
+    """The stack file of a commit, and all other files but the lock; raises `NotFoundError` if there is none."""
+    found = _files(objects, objects.commit(id))
+    if STACK not in found:
+        raise NotFoundError(f"commit {id[:12]} is not a commit of a profile")
+    found.pop(LOCK, None)
+    return found.pop(STACK).decode(errors="replace"), found
+
+
+def _files(objects: ObjectDatabase, commit: Commit) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     pending = [("", commit.tree)]
     while pending:
@@ -49,10 +66,31 @@ def read_profile(objects: ObjectDatabase, id: CommitId) -> Profile:
                 found[path] = objects.blob(entry.id)
             elif path != SPECS:
                 pending.append((f"{path}/", type(tree)(entry.id)))
-    if STACK not in found or LOCK not in found:
-        raise NotFoundError(f"commit {id[:12]} is not a commit of a profile")
-    text = found.pop(STACK).decode(errors="replace")
-    return Profile(commit, text, Lock.decode(found.pop(LOCK)), found)
+    return found
+
+
+class StaleSpecsError(ConflictError):
+    """A commit whose specs are not those of its stack file: somebody merged it as text."""
+
+    code = "stale_specs"
+
+
+def is_stale(objects: ObjectDatabase, id: CommitId) -> bool:
+    """Whether the lock of a commit belongs to another stack file than stands beside it, or cannot be read."""
+    tree = objects.commit(id).tree
+    entries = {entry.name: entry for entry in objects.tree(tree)}
+    stack, lock = entries.get(STACK.encode()), entries.get(LOCK.encode())
+    if stack is None or lock is None:
+        return False
+    return f'"stack": "{stack.id}"'.encode() not in objects.blob(lock.id)
+
+
+def check_fresh(objects: ObjectDatabase, id: CommitId) -> None:
+    """Raise `StaleSpecsError` for a commit that has to be resolved anew."""
+    if is_stale(objects, id):
+        raise StaleSpecsError(
+            f"specs are older than stack.toml in {id[:12]}: it was merged as text", hint="hdist update --resolve"
+        )
 
 
 def find(store: Store, revision: str | None, *, head: str = "HEAD") -> CommitId:

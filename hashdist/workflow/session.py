@@ -7,10 +7,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hashdist.errors import NetworkError
 from hashdist.hostscan.platform import this_platform
 from hashdist.hostscan.scans import Where
+from hashdist.objects.ids import SourceId
 from hashdist.objects.spec import Platform
 from hashdist.progress import SILENT, Progress
+from hashdist.remote.fetching import bring_source
+from hashdist.remote.remotes import is_local, remotes
 from hashdist.sources.fetching import Fetcher
 from hashdist.sources.settings import FetchSettings
 from hashdist.stack.packages import JailChoice
@@ -42,11 +46,27 @@ class Session:
     """How builds are jailed, whatever the stack file says; None: as it says."""
     default_jail: JailChoice = "report"
     """How builds are jailed of which the stack file says nothing."""
+    foreign: bool = False
+    """Whether the stack at hand came from elsewhere."""
+    trust: bool = False
+    """Whether such a stack may name what lies outside of its own directory."""
 
     @property
     def fetcher(self) -> Fetcher:
         """Fetches sources."""
-        return Fetcher(self.store, self.directory, self.env, self.fetching, self.progress)
+        return Fetcher(self.store, self.directory, self.env, self.fetching, self.progress, self._from_remotes)
+
+    def _from_remotes(self, id: SourceId) -> bool:
+        """Bring a source from the first remote that has it."""
+        network = Fetcher(self.store, self.directory, self.env, self.fetching, self.progress).network()
+        for remote in remotes(self.store).values():
+            if not self.fetching.offline or is_local(remote.url):
+                try:
+                    if bring_source(self.store, remote, id, env=self.env, network=network):
+                        return True
+                except NetworkError as error:
+                    self.progress.note(f"{remote.name}: {error.message}")
+        return False
 
     def beside(self, path: str) -> Session:
         """The same, with relative paths relative to the directory of the file at `path`."""

@@ -19,7 +19,7 @@ from hashdist.workflow import building
 from hashdist.workflow.commit import read_stack_file, resolve_file
 from hashdist.workflow.explaining import reasons_to_build
 from hashdist.workflow.jailing import is_strict
-from hashdist.workflow.profile import find, read_profile
+from hashdist.workflow.profile import check_fresh, find, read_profile
 from hashdist.workflow.session import Session
 
 #: So many reasons are shown of each.
@@ -58,6 +58,7 @@ def _build(app: App, session: Session, what: str | None, *, keep_going: bool, dr
         app.say(f"{what} is not recorded: gc takes what is built of it after its grace period, unless you commit it")
     else:
         commit = find(app.store, what)
+        check_fresh(app.store.objects, commit)
         profile = read_profile(app.store.objects, commit)
         lock, text = profile.lock, profile.text
     if dry_run:

@@ -12,7 +12,7 @@ from hashdist.errors import HashdistError
 from hashdist.workflow.commit import edit as record
 
 
-@make()
+@make(fetches=True)
 @click.option("-m", "--message", help="The commit's message.")
 @click.option("-b", "--profile", metavar="PROFILE", help="The profile; without it the one HEAD names.")
 def edit(app: App, message: str | None, profile: str | None) -> None:

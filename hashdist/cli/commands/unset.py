@@ -10,7 +10,7 @@ from hashdist.stack.editing import unset_key
 from hashdist.workflow.commit import edit
 
 
-@make()
+@make(fetches=True)
 @click.argument("key")
 @click.option("-m", "--message", help="The commit's message.")
 @click.option("-b", "--profile", metavar="PROFILE", help="The profile; without it the one HEAD names.")

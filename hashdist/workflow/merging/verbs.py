@@ -14,7 +14,7 @@ from hashdist.stack.file import parse_stack
 from hashdist.stack.merging import Side, with_markers
 from hashdist.store.roots import in_use
 from hashdist.store.store import Store
-from hashdist.workflow.origin import where_it_was
+from hashdist.workflow.origin import at_home
 from hashdist.workflow.pinning import pin
 from hashdist.workflow.profile import branch_of, find, read_profile
 from hashdist.workflow.recording import Recorded, record
@@ -207,7 +207,7 @@ def _combine(session: Session, state: State) -> Combined:
 
 def _record(session: Session, state: State, combined: Combined, text: str) -> Recorded:
     store = session.store
-    there = where_it_was(session, state.ours)
+    there = at_home(session, names.HEADS + state.profile, state.ours)
     stack = parse_stack(text)
     files = {name: combined.files[name] for name in stack.patches if name in combined.files}
     missing = [name for name in stack.patches if name not in files]

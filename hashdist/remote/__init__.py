@@ -1,0 +1,1 @@
+"""Other repositories: profiles, tags, host scans and sources go there and come from there."""

@@ -1,0 +1,233 @@
+"""Fetch profiles, tags, host scans and sources: into quarantine, looked at whole, and only then into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hashdist.errors import InvalidError, NotFoundError
+from hashdist.objects.ids import CommitId, ObjectId, SourceId
+from hashdist.refs import names
+from hashdist.refs.edges import EdgeReader
+from hashdist.sources.git_remote import GitProgram
+from hashdist.sources.network import Network
+from hashdist.store.store import Store
+
+from .quarantine import NEW, Quarantine, quarantine
+from .remotes import Remote, for_git
+from .validating import HostileError, Kind, Validator
+
+#: git looks at what is sent, too; our sources have settings of git's in them, which are data.
+_CHECKS = (
+    "fetch.fsckObjects=true",
+    "transfer.fsckObjects=true",
+    "fetch.unpackLimit=1",
+    "core.alternateRefsCommand=true",
+)
+_SOURCE_CHECKS = tuple(
+    f"fetch.fsck.{check}=ignore"
+    for check in (
+        "gitmodulesBlob gitmodulesLarge gitmodulesMissing gitmodulesName gitmodulesParse gitmodulesPath "
+        "gitmodulesSymlink gitmodulesUpdate gitmodulesUrl"
+    ).split()
+)
+#: Which of the other side's refs are of interest, and what their commits are.
+_KINDS: dict[str, Kind] = {names.HEADS: "profile", names.TAGS: "profile", names.HOSTS: "host scan"}
+#: A profile's name that would stand where the host scans of a remote are.
+_RESERVED = "hosts/"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A ref that came or moved."""
+
+    ref: str
+    """Its full name here."""
+    old: CommitId | None
+    """Where it was."""
+    new: CommitId | None
+    """Where it is; None if it is gone."""
+    forced: bool = False
+    """Whether what it had is not in its history any more."""
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What a fetch came to."""
+
+    moved: list[Moved] = field(default_factory=list)
+    """What changed here."""
+    notes: list[str] = field(default_factory=list)
+    """What was not taken, and why."""
+
+
+def fetch(store: Store, remote: Remote, *, env: Mapping[str, str], network: Network, prune: bool = False) -> Fetched:
+    """Bring a remote's profiles, tags and host scans; with `prune` forget those that it has no more.
+
+    Raises `HostileError` when something sent breaks the rules: then nothing of it is taken; or `NetworkError`.
+    """
+    mine = store.refs.all()
+    haves = {name: id for name, id in mine.items() if name.startswith((names.HEADS, names.TAGS, remote.refs))}
+    with quarantine(store, haves) as place:
+        specs = [f"+{prefix}*:{NEW}{prefix[len('refs/') :]}*" for prefix in _KINDS]
+        _ask(store, place, remote.url, specs, env=env, network=network, checks=_CHECKS)
+        found = Fetched()
+        validator = Validator(place.objects, network.settings.limits)
+        wanted = _wanted(place, validator, found)
+        _validate(place, validator, wanted, haves)
+        with store.lock(shared=True, purpose="fetch"):
+            place.take_over(list(wanted.values()), list(haves.values()))
+            _move(store, remote, wanted, found, prune=prune)
+    return found
+
+
+def _ask(
+    store: Store,
+    place: Quarantine,
+    url: str,
+    refspecs: list[str],
+    *,
+    env: Mapping[str, str],
+    network: Network,
+    checks: tuple[str, ...],
+) -> None:
+    program = GitProgram({**env, "PATH": store.search_path}, network, checks)
+    check = place.limit(network.settings.limits.download, network.check)
+    arguments = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--", for_git(url), *refspecs]
+    with network.progress.task(url.rstrip("/").rpartition("/")[2], None, "step") as task:
+        program.ask(for_git(url), *arguments, repository=place.path, task=task, check=check)
+
+
+def _wanted(place: Quarantine, validator: Validator, found: Fetched) -> dict[str, CommitId]:
+    """What came and is of interest; the rest is noted."""
+    wanted = {}
+    for name, id in place.refs().items():
+        kind = next(kind for prefix, kind in _KINDS.items() if name.startswith(prefix))
+        short = names.short_name(name)
+        try:
+            names.check_short_name(short, what="ref")
+        except InvalidError as error:
+            found.notes.append(f"not taken: {error.message}")
+            continue
+        commit = _peeled(place, id)
+        if commit is None:
+            found.notes.append(f"not taken: '{short}' is no commit")
+        elif name.startswith(names.HEADS + _RESERVED):
+            found.notes.append(f"not taken: '{short}', since host scans stand there")
+        elif validator.kind(commit) != kind:
+            found.notes.append(f"not taken: '{short}' is not of a {kind}")
+        else:
+            wanted[name] = id
+    return wanted
+
+
+def _peeled(place: Quarantine, id: CommitId) -> CommitId | None:
+    objects = place.objects
+    for _ in range(5):
+        kind = objects.kind(ObjectId(id))
+        if kind == "commit":
+            return id
+        target = objects.tagged(id) if kind == "tag" else None
+        if target is None:
+            return None
+        id = CommitId(target)
+    return None
+
+
+def _validate(
+    place: Quarantine, validator: Validator, wanted: Mapping[str, CommitId], haves: Mapping[str, CommitId]
+) -> None:
+    edges = EdgeReader(place.objects)
+    for prefix, kind in _KINDS.items():
+        tips = [id for name, id in wanted.items() if name.startswith(prefix)]
+        if tips:
+            validator.commits(place.new_commits(tips, list(haves.values())), kind=kind)
+        if kind == "profile":
+            for tip in dict.fromkeys(tips):
+                validator.tip(edges.peeled(tip))
+
+
+def _move(store: Store, remote: Remote, wanted: Mapping[str, CommitId], found: Fetched, *, prune: bool) -> None:
+    places = {_place(remote, name): id for name, id in wanted.items()}
+    known = store.refs.all(remote.refs)
+    with store.refs.transaction(f"fetch {remote.name}") as transaction:
+        for ref, id in places.items():
+            old = store.refs.get(ref)
+            if old == id:
+                continue
+            if ref.startswith(names.TAGS) and old is not None:
+                found.notes.append(f"not taken: there is another tag '{names.short_name(ref)}' here")
+                continue
+            forced = old is not None and store.objects.merge_base(old, EdgeReader(store.objects).peeled(id)) != old
+            transaction.update(ref, id, old=old)
+            found.moved.append(Moved(ref, old, id, forced))
+        for ref, old in known.items() if prune else ():
+            if ref not in places:
+                transaction.delete(ref, old=old)
+                found.moved.append(Moved(ref, old, None))
+
+
+def _place(remote: Remote, name: str) -> str:
+    """Where a ref of the other side stands here."""
+    if name.startswith(names.HEADS):
+        return remote.refs + name[len(names.HEADS) :]
+    if name.startswith(names.HOSTS):
+        return f"{remote.refs}{name[len('refs/') :]}"
+    return name
+
+
+def default_branch(store: Store, url: str, *, env: Mapping[str, str], network: Network) -> str | None:
+    """The profile that another side's HEAD names; None if it does not say."""
+    program = GitProgram({**env, "PATH": store.search_path}, network)
+    said = program.ask(for_git(url), "ls-remote", "--symref", "--", for_git(url), "HEAD").decode(errors="replace")
+    for line in said.splitlines():
+        if line.startswith(f"ref: {names.HEADS}") and line.endswith("\tHEAD"):
+            return line[len(f"ref: {names.HEADS}") : -len("\tHEAD")]
+    return None
+
+
+def bring_source(store: Store, remote: Remote, id: SourceId, *, env: Mapping[str, str], network: Network) -> bool:
+    """Bring one source from a remote; False if it has not got it. Raises `HostileError` or `NetworkError`."""
+    ref = names.SOURCES + id
+    if not has_refs(store, remote, [ref], env=env, network=network):
+        return False
+    with quarantine(store, {}) as place:
+        _ask(
+            store,
+            place,
+            remote.url,
+            [f"+{ref}:{NEW}{ref[len('refs/') :]}"],
+            env=env,
+            network=network,
+            checks=(*_CHECKS, *_SOURCE_CHECKS),
+        )
+        commit = place.refs().get(ref)
+        if commit is None:
+            return False
+        Validator(place.objects, network.settings.limits).source(commit, id)
+        with store.lock(shared=True, purpose="fetch"):
+            place.take_over([commit], [])
+            store.refs.update(ref, commit, old=store.refs.get(ref), reason=f"fetch {remote.name}")
+    return True
+
+
+def has_refs(
+    store: Store, remote: Remote, refs: list[str], *, env: Mapping[str, str], network: Network
+) -> dict[str, CommitId]:
+    """Those of some refs that a remote has, with their commits."""
+    program = GitProgram({**env, "PATH": store.search_path}, network)
+    url = for_git(remote.url)
+    said = program.ask(url, "ls-remote", "--", url, *refs).decode(errors="replace")
+    pairs = (line.split("\t", 1) for line in said.splitlines() if "\t" in line)
+    try:
+        return {name: CommitId(id) for id, name in pairs if name in refs}
+    except ValueError as error:
+        raise HostileError(f"'{remote.url}' names objects as the store does not: {error}") from error
+
+
+def tracked(store: Store, remote: Remote, branch: str) -> CommitId:
+    """Where a remote's profile was when it was fetched last; raises `NotFoundError`."""
+    commit = store.refs.get(remote.refs + branch)
+    if commit is None:
+        raise NotFoundError(f"'{remote.name}' has no profile '{branch}'", hint=f"hdist fetch {remote.name}")
+    return commit

@@ -1,0 +1,179 @@
+"""Look at what came from elsewhere before any ref leads to it: names, modes, ids, and how much there is of it.
+
+Walks over ids and never over paths: a tree of a few kilobytes can have more paths than there is time for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from hashdist.errors import HashdistError, InvalidError
+from hashdist.objects.database import Commit, ObjectDatabase
+from hashdist.objects.ids import CommitId, ObjectId, SpecId, TreeId
+from hashdist.objects.importing import Limits
+from hashdist.objects.spec import read_spec
+from hashdist.objects.tree import Entry, InvalidTreeError, Mode
+from hashdist.stack.lock import Lock
+
+Kind = Literal["profile", "host scan", "other"]
+
+STACK, LOCK, SPECS, SCAN, SPEC = b"stack.toml", b"lock.json", b"specs", b"scan.json", b"spec"
+#: Paths of one commit that people wrote: stack file, patches, notes.
+_PATHS = 10_000
+_DEPTH = 40
+_FILE = 64 << 20
+_LATEST = 1 << 40
+_SPEC_ID = re.compile(rb'"spec": "([0-9a-f]{40})"')
+
+
+class HostileError(InvalidError):
+    """Something from elsewhere that breaks the rules; nothing of it was taken."""
+
+    code = "hostile"
+
+
+class Validator:
+    """Looks at commits and sources, each object once."""
+
+    def __init__(self, objects: ObjectDatabase, limits: Limits) -> None:
+        self._objects = objects
+        self._limits = limits
+        self._paths: dict[tuple[ObjectId, int], int] = {}
+        self._specs: dict[ObjectId, str] = {}
+
+    def kind(self, commit: CommitId) -> Kind:
+        """What a commit is, by what it holds."""
+        entries = {entry.name for entry in self._tree(self._objects.commit(commit).tree, commit)}
+        if LOCK in entries and STACK in entries:
+            return "profile"
+        return "host scan" if SCAN in entries and SPEC in entries else "other"
+
+    def commits(self, commits: Iterable[CommitId], *, kind: Kind) -> None:
+        """Check all of some commits, which should be of one kind; raises `HostileError`."""
+        for id in commits:
+            commit = self._objects.commit(id)
+            if not 0 <= commit.time < _LATEST or not 0 <= commit.authored < _LATEST:
+                raise HostileError(f"commit {id} is of no time that there is")
+            try:
+                self._commit(commit, kind)
+            except HostileError:
+                raise
+            except HashdistError as error:
+                raise HostileError(f"commit {id}: {error.message}") from error
+
+    def tip(self, id: CommitId) -> None:
+        """Check the lock of a commit that a ref will lead to, wholly; raises `HostileError`."""
+        entry = self._objects.find(self._objects.commit(id).tree, LOCK.decode())
+        assert entry is not None, "its kind was looked at"
+        data = self._objects.blob(entry.id)
+        try:
+            Lock.decode(data)
+        except (HashdistError, ValueError, RecursionError) as error:
+            if b"\n<<<<<<< " not in data:  # a merge on a git host, which is resolved anew
+                raise HostileError(f"commit {id}: lock.json cannot be read: {error}") from error
+
+    def source(self, commit: CommitId, id: str) -> None:
+        """Check a commit that should hold a certain source and nothing else; raises `HostileError`."""
+        found = self._objects.commit(commit)
+        if found.tree != id or found.parents or found.message != f"source {id}\n":
+            raise HostileError(f"what was sent for source {id} is another thing")
+        self._measure(found.tree)
+
+    def _commit(self, commit: Commit, kind: Kind) -> None:
+        entries = {entry.name: entry for entry in self._tree(commit.tree, commit.id)}
+        wanted = {STACK, LOCK} if kind == "profile" else {SCAN, SPEC}
+        if not wanted <= entries.keys():
+            raise HostileError(f"commit {commit.id} is not of a {kind}")
+        if kind == "host scan":
+            self._spec(entries[SPEC], None)
+            return
+        if b".gitmodules" in entries:
+            raise HostileError(f"commit {commit.id} has a '.gitmodules', which no profile has")
+        for name in (STACK, LOCK):
+            if entries[name].mode is not Mode.FILE or self._objects.size(entries[name].id) > _FILE:
+                raise HostileError(f"commit {commit.id}: '{name.decode()}' is no file, or larger than {_FILE} bytes")
+        others = [entry for name, entry in entries.items() if name != SPECS]
+        if sum(self._count(entry, 1) for entry in others) > _PATHS:
+            raise HostileError(f"commit {commit.id} has more than {_PATHS} paths (limit: paths)")
+        specs = self._specs_of(entries.get(SPECS), commit)
+        known = {match.decode() for match in _SPEC_ID.findall(self._objects.blob(entries[LOCK].id))}
+        stale = f'"stack": "{entries[STACK].id}"'.encode() not in self._objects.blob(entries[LOCK].id)
+        if not stale and known != specs:
+            other = min(known ^ specs)
+            raise HostileError(f"commit {commit.id}: its lock and its specs differ: {other}")
+
+    def _specs_of(self, entry: Entry | None, commit: Commit) -> set[str]:
+        if entry is None:
+            return set()
+        if entry.mode is not Mode.DIRECTORY:
+            raise HostileError(f"commit {commit.id}: 'specs' is not a directory")
+        found = set()
+        for one in self._tree(TreeId(entry.id), commit.id):
+            self._spec(one, one.name.decode(errors="replace"))
+            found.add(str(one.id))
+        return found
+
+    def _spec(self, entry: Entry, name: str | None) -> None:
+        """Check a spec, which has to be of a name."""
+        if entry.id not in self._specs:
+            if entry.mode is not Mode.DIRECTORY:
+                raise HostileError(f"'{name or 'spec'}' is no spec")
+            if self._count(entry, 1) > _PATHS:
+                raise HostileError(f"spec {entry.id} has more than {_PATHS} paths (limit: paths)")
+            spec = read_spec(self._objects, SpecId(entry.id))
+            if spec.id != entry.id:
+                raise HostileError(f"spec {entry.id} holds what no spec of that id does")
+            self._specs[entry.id] = spec.name
+        if name is not None and self._specs[entry.id] != name:
+            raise HostileError(f"spec {entry.id} is of '{self._specs[entry.id]}', and stands as '{name}'")
+
+    def _tree(self, id: TreeId, commit: CommitId) -> tuple[Entry, ...]:
+        try:
+            return self._objects.tree(id)
+        except InvalidTreeError as error:
+            raise HostileError(f"commit {commit}: {error.message}") from error
+
+    def _count(self, entry: Entry, depth: int) -> int:
+        """How many paths an entry has, itself counted; over the limit it does not matter by how much."""
+        if entry.mode is not Mode.DIRECTORY:
+            return 1
+        if depth > _DEPTH:
+            raise HostileError(f"directories are nested more than {_DEPTH} deep (limit: depth)")
+        key = (entry.id, depth)
+        if key not in self._paths:
+            total = 1
+            for one in self._objects.tree(TreeId(entry.id)):
+                total += self._count(one, depth + 1)
+                if total > _PATHS:
+                    break
+            self._paths[key] = total
+        return self._paths[key]
+
+    def _measure(self, root: TreeId) -> None:
+        """Check all trees of a source, and that it keeps to the limits."""
+        sizes: dict[ObjectId, tuple[int, int]] = {}
+        pending: list[tuple[TreeId, int]] = [(root, 1)]
+        while pending:
+            id, depth = pending[-1]
+            if id in sizes:
+                pending.pop()
+                continue
+            if depth > self._limits.depth:
+                raise HostileError(f"directories are nested more than {self._limits.depth} deep (limit: depth)")
+            entries = self._objects.tree(id)
+            below = [TreeId(one.id) for one in entries if one.mode is Mode.DIRECTORY and one.id not in sizes]
+            if below:
+                pending += [(one, depth + 1) for one in dict.fromkeys(below)]
+                continue
+            count, size = 1, 0
+            for one in entries:
+                more = sizes[one.id] if one.mode is Mode.DIRECTORY else (1, self._objects.size(one.id))
+                count, size = count + more[0], size + more[1]
+            if count > self._limits.entries:
+                raise HostileError(f"more than {self._limits.entries} entries (limit: entries)")
+            if size > self._limits.size:
+                raise HostileError(f"more than {self._limits.size} bytes (limit: size)")
+            sizes[id] = count, size
+            pending.pop()

@@ -21,7 +21,7 @@ def change_lines(changes: Sequence[Change]) -> Iterator[str]:
             yield f"{_SIGNS[change.kind]} {change.name} {' '.join(change.details)}"
             continue
         yield f"~ {change.name}"
-        yield from (f"    {line}" for line in change.details[:_SHOWN] if not line.startswith("input "))
+        yield from (f"    {line}" for line in change.details[:_SHOWN])
         if len(change.details) > _SHOWN:
             yield f"    and {len(change.details) - _SHOWN} more lines"
     following = [change.name for change in changes if change.follows]
@@ -38,6 +38,7 @@ def changes_json(changes: Sequence[Change]) -> list[dict[str, Any]]:
             "old": change.old,
             "new": change.new,
             "details": list(change.details),
+            "inputs": list(change.inputs),
             "follows": change.follows,
         }
         for change in changes

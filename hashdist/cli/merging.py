@@ -39,14 +39,24 @@ def chosen(ours: tuple[str, ...], theirs: tuple[str, ...]) -> dict[str, Side]:
     return found
 
 
-def go_on(app: App, choices: dict[str, Side], *, edit: bool, proceed: bool, abort: bool, profile: str | None) -> None:
+def go_on(
+    app: App,
+    choices: dict[str, Side],
+    *,
+    edit: bool,
+    proceed: bool,
+    abort: bool,
+    profile: str | None,
+    message: str | None = None,
+) -> None:
     """Go on with what waits for choices, or give it up, or list what is to choose."""
     from hashdist.workflow.merging import verbs  # noqa: PLC0415 - each command loads what it uses
 
     if abort:
-        state = verbs.abort(app.session, profile=profile)
-        name = state.profile if state is not None else profile or "the profile"
-        app.say_done(f"{state.kind if state else 'merge'} given up; {name} is as it was")
+        done = verbs.abort(app.session, profile=profile)
+        where = "is where it was" if not done.moved else "is back where it was before"
+        app.emit({"profile": done.profile, "commit": done.commit}, lambda: iter(()))
+        app.say_done(f"{done.kind} given up; {done.profile} {where}")
         return
     found = None
     if choices:
@@ -54,7 +64,7 @@ def go_on(app: App, choices: dict[str, Side], *, edit: bool, proceed: bool, abor
     if edit:
         found = verbs.edit_choices(app.session, _editor, profile=profile)
     if proceed:
-        tell(app, verbs.proceed(app.session, profile=profile))
+        tell(app, verbs.proceed(app.session, profile=profile, message=message))
         return
     _list(app, found or verbs.waiting(app.session, profile))
 
@@ -73,6 +83,7 @@ def _list(app: App, found: Waiting) -> None:
 
     def lines() -> Iterator[str]:
         yield from (line.strip() for line in choice_lines(found.choices))
+        yield from [found.problem] if found.problem is not None else []
 
     rows = [
         {
@@ -84,23 +95,37 @@ def _list(app: App, found: Waiting) -> None:
         }
         for choice in found.choices
     ]
-    document = {"kind": kind, "profile": found.state.profile, "settled": dict(found.state.settled), "choices": rows}
+    document = {
+        "kind": kind,
+        "profile": found.state.profile,
+        "settled": dict(found.state.settled),
+        "choices": rows,
+        "problem": found.problem,
+    }
     app.emit(document, lines)
-    if found.choices:
+    head = app.store.refs.symbolic("HEAD")
+    verb = f"hdist {kind}" + ("" if head == f"refs/heads/{found.state.profile}" else f" -b {found.state.profile}")
+    if found.problem is not None:
+        words = f"{verb} --edit mends it"
+    elif found.choices:
         first = found.choices[0].unit
-        app.say(f"{len(found.choices)} to choose: hdist {kind} --ours {first}, or --theirs {first}")
+        words = f"{len(found.choices)} to choose: {verb} --ours {first}, or --theirs {first}"
     else:
-        app.say(f"all is chosen: hdist {kind} --continue")
+        words = f"all is chosen: {verb} --continue"
+    app.say_done(words)
 
 
 def tell(app: App, done: Merged) -> None:
     """Say what became of the profile; its tip goes to stdout, alone on its line."""
     following = "" if app.store.refs.symbolic("HEAD") == f"refs/heads/{done.profile}" else f" {done.profile}"
     hint = f"not checked out: hdist checkout --build{following}"
+    for commit in done.skipped:
+        app.say(f"nothing of {commit[:12]} was left to take over: skipped")
+    document = {"profile": done.profile, "commit": done.commit, "how": done.how, "skipped": list(done.skipped)}
+    app.emit(document, lambda: iter([done.commit]))
     if done.how == "nothing":
         app.say(f"{done.profile} has all of it already")
     elif done.how == "fast-forward":
         app.say_done(f"{done.profile}@{done.commit[:12]}, fast-forward; {hint}")
     else:
         app.say_done(f"recorded {done.profile}@{done.commit[:12]}; {hint}")
-    app.put(done.commit)

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hashdist import process
+from hashdist.errors import DamagedError
 from hashdist.fsutil.atomic import publish, sync_directory, unique_suffix
 from hashdist.fsutil.holders import WORK
 from hashdist.fsutil.removal import remove_tree
@@ -148,7 +149,8 @@ def _trim_reflogs(store: Store, found: GcPlan) -> None:
         store.refs.trim_reflog(
             name, lambda entry: all(commit is None or commit in alive.commits for commit in (entry.old, entry.new))
         )
-    store.refs.trim_operations(lambda operation: operation.commits <= alive.commits.keys())
+    with contextlib.suppress(DamagedError):  # it keeps nothing; undo tells of it
+        store.refs.trim_operations(lambda operation: operation.commits <= alive.commits.keys())
 
 
 def _remove_empty_parents(store: Store, found: GcPlan) -> None:

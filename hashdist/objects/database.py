@@ -211,6 +211,19 @@ class ObjectDatabase:
         found = libgit2.merge_base(self._repository, one, other)
         return CommitId(found) if found is not None else None
 
+    def merge_bases(self, one: CommitId, other: CommitId) -> list[CommitId]:
+        """All best common ancestors of two commits, none of which leads to another: several where histories crossed."""
+        for commit in (one, other):
+            self.bring(commit)
+        try:
+            command = ["git", "merge-base", "--all", one, other]
+            output = process.run(command, env=git_env(self.path, self._search_path))
+        except process.ProgramFailedError as error:
+            if error.status == 1:
+                return []
+            raise
+        return [CommitId(id) for id in sorted(output.decode().split())]
+
     def bring(self, commit: CommitId) -> None:
         """Have a commit here with all that it leads to, its history included, when it is only upstream."""
         if self._upstream is None or self.has_own(commit) or commit not in self._upstream:

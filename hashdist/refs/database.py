@@ -360,6 +360,18 @@ class Transaction:
             raise RefMovedError(f"'{names.short_name(name)}' has moved", hint="look at it and try again")
         self._moves.append((name, ZERO, old))
 
+    def plans_below(self, prefix: str) -> bool:
+        """Whether it moves a ref whose name begins so."""
+        return any(name.startswith(prefix) for name, _, _ in self._moves)
+
+    def planned(self, name: str) -> CommitId:
+        """What a ref will hold when the transaction is done, that it moves."""
+        return CommitId(next(new for moved, new, _ in reversed(self._moves) if moved == name))
+
+    def drop_unreadable(self, name: str) -> None:
+        """Remove a ref whatever it holds."""
+        self._moves.append((name, ZERO, None))
+
     def mend(self, name: str, new: str) -> None:
         """Have a ref that cannot be read hold a commit, or ``ref: `` and another's name."""
         self._moves.append((name, new, None))
@@ -384,7 +396,7 @@ class Transaction:
             if new != ZERO and not new.startswith(_SYMBOLIC):
                 database._bring(CommitId(new))  # noqa: SLF001 - the two are one
         if self._undoable:
-            held = {name: new for name, new, _ in self._moves}
+            held = {name: new for name, new, old in self._moves if new != ZERO or old is not None}
             database.record(self._reason, [(name, database.value(name) or ZERO, new) for name, new in held.items()])
         for name, new, old in self._moves:
             if new == ZERO:

@@ -7,13 +7,15 @@ run, the time, who it was, why, and for each ref its name, what it held and what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hashdist.errors import DamagedError
-from hashdist.objects.ids import CommitId
+from hashdist.objects.ids import HEX_DIGITS, CommitId, is_hex
 
 _FIELDS = 4
+_TIME = re.compile(r"[0-9]{1,12}\Z")
 _MOVE = 3
 
 
@@ -77,15 +79,21 @@ def parse_line(line: str) -> Operation:
     """Read one line; raises `DamagedError`."""
     fields = line.split("\t")
     head, rest = fields[:_FIELDS], fields[_FIELDS:]
-    if len(head) < _FIELDS or not head[1].isdigit() or len(rest) % _MOVE:
+    if len(head) < _FIELDS or not _TIME.match(head[1]) or len(rest) % _MOVE:
         raise DamagedError(
-            f"bad line in the log of operations: '{line[:80]}'", hint="it only serves undo: move the file away"
+            f"bad line in the log of operations: '{line[:80]}'",
+            hint="it only serves undo: move the file 'operations' of the store away",
         )
     moves = (Move(rest[at], _value(rest[at + 1]), _value(rest[at + 2])) for at in range(0, len(rest), _MOVE))
     return Operation(head[0], int(head[1]), head[2], (head[3],), tuple(moves))
 
 
 def _value(text: str) -> str | None:
+    if not text.startswith("ref: ") and not (len(text) == HEX_DIGITS and is_hex(text)):
+        raise DamagedError(
+            f"bad value in the log of operations: '{text[:80]}'",
+            hint="it only serves undo: move the file 'operations' of the store away",
+        )
     return text if text.strip("0") else None
 
 

@@ -12,6 +12,7 @@ from hashdist.objects.ids import BlobId, SpecId
 from hashdist.sources.pin import Pin
 
 FORMAT = 1
+EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Lock:
     """Package to spec."""
     native_cpu: str | None = None
     """The baseline that 'native' means here; None where no package asks."""
+
+    @classmethod
+    def empty(cls) -> Lock:
+        """The lock of a stack file in which there is nothing."""
+        return cls(BlobId(EMPTY_BLOB))
 
     @property
     def specs(self) -> dict[str, SpecId]:

@@ -20,8 +20,10 @@ class Unit(NamedTuple):
     """Its key there."""
 
     def __str__(self) -> str:
-        """Give what people call it."""
-        return self.name if self.section in {PACKAGES, FILES, ""} else f"{self.section}.{self.name}"
+        """Give what people call it: a package by its name, all else with a colon, which no package has."""
+        if self.section == PACKAGES:
+            return self.name
+        return f"{'file' if self.section == FILES else self.section or 'stack'}:{self.name}"
 
     @property
     def path(self) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ def rename_branch(store: Store, old: str, new: str) -> CommitId:
     commit = _existing(store, source, f"no profile named '{old}'")
     if store.refs.get(target) is not None:
         raise ConflictError(f"there is a profile '{new}' already", hint=f"hdist branch -D {new} deletes it")
+    if store.refs.get(names.MERGING + old) is not None:
+        raise ConflictError(f"a merge into '{old}' is not done", hint=f"hdist merge -b {old} --continue, or --abort")
     heads = [head for checkout in registered(store) if store.refs.symbolic(head := names.head_ref(checkout)) == source]
     with store.refs.transaction(f"branch: renamed {old} to {new}") as transaction:
         transaction.update(target, commit, old=None)
@@ -124,7 +126,7 @@ def _reached_elsewhere(store: Store, ref: str, commit: CommitId) -> bool:
 def remember(store: Store, transaction: Transaction, ref: str, commit: CommitId) -> None:
     """Delete a ref, and remember for the grace period what it was and where it had been."""
     place, count = f"{names.UNDO}{store.now()}", 0
-    while store.refs.all(f"{place}/"):  # something else was deleted in the same second
+    while store.refs.all(f"{place}/") or transaction.plans_below(f"{place}/"):  # something else, in the same second
         count += 1
         place = f"{names.UNDO}{store.now()}-{count}"
     memory = f"{place}/{ref.removeprefix('refs/')}"
@@ -134,5 +136,9 @@ def remember(store: Store, transaction: Transaction, ref: str, commit: CommitId)
 
 
 def _delete(store: Store, ref: str, commit: CommitId) -> None:
+    merging = names.MERGING + names.short_name(ref)
+    waiting = store.refs.get(merging) if ref.startswith(names.HEADS) else None
     with store.refs.transaction(f"delete {names.short_name(ref)}") as transaction:
         remember(store, transaction, ref, commit)
+        if waiting is not None:
+            remember(store, transaction, merging, waiting)

@@ -112,20 +112,20 @@ def resolve_anew(session: Session, *, profile: str | None = None) -> Recorded:
     text, files = read_written(objects, tip)
     stack = parse_stack(text)
     with in_use(session.store, purpose="resolve"):
-        before = _pins_of_parents(objects, tip)
+        before = _pins_of_parents(objects, tip, stack)
         resolved = pin(
             session, text, stack, {name: files[name] for name in stack.patches if name in files}, before=before
         )
         return record(session, branch, tip, resolved, "resolve stack.toml anew", kind="resolve")
 
 
-def _pins_of_parents(objects: ObjectDatabase, tip: CommitId) -> Lock | None:
+def _pins_of_parents(objects: ObjectDatabase, tip: CommitId, stack: Stack) -> Lock | None:
     """The pins of a commit; of one that merges two, those of both."""
     parents = objects.commit(tip).parents
     if len(parents) == 2:  # noqa: PLR2004 - a merge
         locks = [read_profile(objects, parent).lock for parent in parents]
         base = objects.merge_base(*parents)
-        return merge_locks(read_profile(objects, base).lock if base else None, locks[0], locks[1], {}, {}).lock
+        return merge_locks(read_profile(objects, base).lock if base else None, locks[0], locks[1], stack, {}).lock
     try:
         return read_profile(objects, tip).lock
     except InvalidError:

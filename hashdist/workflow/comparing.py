@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hashdist.objects.database import ObjectDatabase
@@ -32,9 +32,11 @@ class Change:
     new: SpecId | None
     """Its spec after."""
     details: tuple[str, ...]
-    """What changed in it, a line each."""
+    """What was changed in it itself, a line each."""
     follows: bool
     """Whether only its inputs changed."""
+    inputs: tuple[str, ...] = ()
+    """What of its inputs is not the same because something else was changed, likewise."""
     via: frozenset[str] = field(default_factory=frozenset)
     """The inputs of it that changed, or came or went because others require them."""
 
@@ -47,6 +49,8 @@ class Side:
     """Packages and host entries."""
     requires: Requires
     """Where it is known."""
+    build_only: frozenset[str] = frozenset()
+    """What prefixes leave out."""
 
 
 def compare(objects: ObjectDatabase, old: CommitId, new: CommitId, *, refs: RefDatabase | None = None) -> list[Change]:
@@ -79,7 +83,7 @@ class Comparer:
     def side(self, commit: CommitId) -> Side:
         """What a commit of a profile names; raises `NotFoundError`."""
         if commit not in self._sides:
-            self._sides[commit] = Side(self._edges.specs(commit), self._requires(commit))
+            self._sides[commit] = Side(self._edges.specs(commit), *self._lock(commit))
         return self._sides[commit]
 
     def sides(self, before: Side, after: Side) -> list[Change]:
@@ -90,6 +94,7 @@ class Comparer:
         if before.requires is not after.requires:
             known = (before.requires.keys() | after.requires.keys()) & before.specs.keys() & after.specs.keys()
             names |= {name for name in known if before.requires.get(name) != after.requires.get(name)}
+        names |= (before.build_only ^ after.build_only) & before.specs.keys() & after.specs.keys()
         return [change for name in sorted(names) if (change := self._change(name, before, after)) is not None]
 
     def _change(self, name: str, before: Side, after: Side) -> Change | None:
@@ -101,6 +106,8 @@ class Comparer:
             version = str(self._document(there).fields.get("version"))
             return Change(name, kind, one, two, (version,), follows=False)
         needs = _needs(before.requires.get(name), after.requires.get(name))
+        if (name in before.build_only) != (name in after.build_only):
+            needs = (*needs, "build-only" if name in after.build_only else "no longer build-only")
         if one == two:
             return Change(name, "changed", one, two, needs, follows=False) if needs else None
         return self._changed(name, before, after, needs)
@@ -116,30 +123,31 @@ class Comparer:
         bringing = {*_bringing(found.came, new, after.requires), *_bringing(found.went, old, before.requires)}
         via = (found.changed | found.came | found.went | bringing) - set(declared)
         rest = [line for line in found.inputs if line.split(" ", 2)[1].rstrip(":") not in declared]
-        return Change(name, "changed", one, two, (*own, *rest), not own, frozenset(via))
+        return Change(name, "changed", one, two, tuple(own), not own, tuple(rest), frozenset(via))
 
     def _document(self, id: SpecId) -> SpecDocument:
         if id not in self._documents:
             self._documents[id] = SpecDocument(self._objects, id)
         return self._documents[id]
 
-    def _requires(self, commit: CommitId) -> Requires:
-        """What the packages of a commit need to run: the lock, read for that alone."""
+    def _lock(self, commit: CommitId) -> tuple[Requires, frozenset[str]]:
+        """What the packages of a commit need to run, and which are build-only: the lock, read for that alone."""
         entry = self._objects.find(self._objects.commit(commit).tree, LOCK)
         if entry is None:
-            return {}
+            return _NOTHING, frozenset()
         data = self._objects.blob(entry.id)
-        if not _REQUIRES.search(data):
-            return _NOTHING  # mostly so, and then the whole of it need not be taken apart
+        if not _TELLING.search(data):
+            return _NOTHING, frozenset()  # mostly so, and then the whole of it need not be taken apart
         try:
             packages = json.loads(data)["packages"]
-            return {name: tuple(pin["requires"]) for name, pin in packages.items()}
+            requires = {name: tuple(pin["requires"]) for name, pin in packages.items()}
+            return requires, frozenset(name for name, pin in packages.items() if pin["build_only"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            return {}  # of another format: what is written there is not needed to tell specs apart
+            return _NOTHING, frozenset()  # of another format: it is not needed to tell specs apart
 
 
-#: A package that needs another to run, as it stands in a lock.
-_REQUIRES = re.compile(rb'"requires": \[[^\]]')
+#: A package that needs another to run, or that prefixes leave out, as it stands in a lock.
+_TELLING = re.compile(rb'"requires": \[[^\]]|"build_only": true')
 _NOTHING: Requires = {}
 
 
@@ -149,8 +157,27 @@ def _side_of(name: str, found: Differences) -> str:
 
 def _declared(inputs: frozenset[str], document: SpecDocument, requires: Requires) -> Iterator[str]:
     """Those inputs that no other input brings along because it needs them to run."""
-    brought = {need for other in document.inputs for need in requires.get(other, ())} if inputs else set()
-    return (name for name in inputs if name not in brought)
+    if not inputs:
+        return
+    covered = run_closure(requires, document.inputs.keys() - inputs)
+    brought = {need for other in inputs for need in requires.get(other, ()) if need != other}
+    # of those that need each other, one is what was written down
+    for name in sorted(inputs, key=lambda name: (name in brought, name)):
+        if name not in covered:
+            covered |= run_closure(requires, [name])
+            yield name
+
+
+def run_closure(requires: Requires, names: Iterable[str]) -> set[str]:
+    """These names, what they need to run, and so on."""
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += requires.get(name, ())
+    return found
 
 
 def _bringing(inputs: frozenset[str], document: SpecDocument, requires: Requires) -> Iterator[str]:

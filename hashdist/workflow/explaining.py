@@ -81,15 +81,17 @@ def explain_artifact(store: Store, spec: SpecId) -> tuple[SpecId | None, Explana
 
     Also gives the spec of the one you have; None if there is none.
     """
-    edges = EdgeReader(store.objects)
+    edges, comparer = EdgeReader(store.objects), Comparer(store.objects, refs=store.refs)
     name = edges.spec(spec).name
     commits = [store.refs.get(ref) for ref in (names.at_ref(names.DEFAULT_CHECKOUT), "HEAD")]
     known = [edges.specs(commit).get(name) for commit in commits if commit is not None]
     mine = next((one for one in known if one not in {None, spec}), None) or _newest(store, name, spec)
     if mine is None:
         return None, Explanation((), ())
-    before, after = (Side(_closure(edges, one), {}) for one in (mine, spec))
-    return mine, only(trace(Comparer(store.objects, refs=store.refs).sides(before, after)), name)
+    # what packages need to run stands in no spec: as far as it is known here
+    requires = next((side.requires for commit in commits if commit and (side := comparer.side(commit)).requires), {})
+    before, after = (Side(_closure(edges, one), requires) for one in (mine, spec))
+    return mine, only(trace(comparer.sides(before, after)), name)
 
 
 def _newest(store: Store, name: str, but: SpecId) -> SpecId | None:
@@ -133,14 +135,14 @@ def reasons_to_build(
             break
     found: dict[str, tuple[str, ...]] = dict.fromkeys(jobs, ())
     comparer = Comparer(store.objects, refs=store.refs)
-    mine_now = Side(lock.specs, {name: pin.requires for name, pin in lock.packages.items()})
+    requires = {name: pin.requires for name, pin in lock.packages.items()}
+    mine_now = Side(lock.specs, requires, frozenset(name for name, pin in lock.packages.items() if pin.build_only))
     for commit, mine in built.items():
         why = trace(comparer.sides(comparer.side(commit), mine_now))
         own = {change.name: change.details for change in why.causes}
         follows = {one.change.name: one.causes for one in why.packages}
         for name in mine:
-            lines = [line for line in own.get(name, ()) if not line.startswith("input ")]
-            found[name] = (*lines, *(f"follows {cause}" for cause in follows.get(name, ())))
+            found[name] = (*own.get(name, ()), *(f"follows {cause}" for cause in follows.get(name, ())))
     return found
 
 

@@ -85,6 +85,8 @@ def check_base(session: Session, path: str, text: str, branch: str, tip: CommitI
         base = None
     if base == tip or (base is not None and base not in objects):
         return
+    if base is not None and objects.merge_base(base, tip) == tip:
+        return  # the profile went back, by undo or reset, and the file is what comes after
     if base is None:
         base = _older_commit_with(session, text, tip)
     elif _has_all_since(text, _text_of(session, base), _text_of(session, tip)):

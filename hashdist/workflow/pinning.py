@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hashdist.errors import HashdistError, InvalidError, NotFoundError
+from hashdist.errors import ConflictError, HashdistError, InvalidError, NotFoundError
 from hashdist.hostscan.platform import native_cpu
 from hashdist.objects.database import object_id
 from hashdist.objects.ids import BlobId, SpecId
@@ -34,6 +34,8 @@ class Moving:
     """Sources of all packages."""
     host: bool = False
     """All host entries."""
+    never_scan: bool = False
+    """Refuse host entries that have no pin, where their stack files had one each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Resolved:
 
 
 KEEP_ALL = Moving()
+KEEP_ONLY = Moving(never_scan=True)
 
 
 def pin(
@@ -104,6 +107,12 @@ def _pin_host(session: Session, stack: Stack, before: Lock | None, moving: Movin
             kept[name] = old
         else:
             wanted.append(entry)
+    if wanted and moving.never_scan:
+        lacking = ", ".join(entry.name for entry in wanted)
+        raise NoPinError(
+            f"no side has a pin that fits the host entry {lacking} as it is merged",
+            hint="take one side's, or settle it with --edit, and hdist update --host afterwards",
+        )
     scanned = {one.capture.name: one.capture for one in scan_host(session, wanted)} if wanted else {}
     found = {}
     for name, entry in stack.host.items():
@@ -163,6 +172,12 @@ def _pin_sources(
     if failures:
         raise _together(failures)
     return found
+
+
+class NoPinError(ConflictError):
+    """Host software that would have to be scanned where nothing may be."""
+
+    code = "no_pin"
 
 
 class UntrustedPathError(HashdistError):

@@ -77,6 +77,11 @@ def undo(session: Session, what: str | None = None) -> Undone:
         operation, steps = _choose(store, what)
         commits = {move.ref: _commit(move.old) for move in steps}
         reason = f"undo: {operation.summary.removeprefix('undo: ')}"
+        for checkout in _checkouts(steps):
+            if checkout not in registered(store):
+                raise CannotUndoError(
+                    "a checkout that was forgotten is not made anew by undo", hint="hdist checkout REV --to PATH"
+                )
         prefixes = _prefixes(session, steps, commits)
         with store.lock(shared=True, purpose="undo"):  # not while gc is taking it
             _check_present(store, steps, commits)
@@ -218,9 +223,7 @@ def _prefixes(session: Session, steps: list[Move], commits: dict[str, CommitId |
 
 def _switch_back(store: Store, reason: str, checkouts: dict[str, _Shown], prefixes: dict[str, str]) -> None:
     for checkout, shown in checkouts.items():
-        path = registered(store).get(checkout)
-        if path is None:
-            raise CannotUndoError("a checkout that was forgotten is made anew", hint="hdist checkout REV --to PATH")
+        path = registered(store)[checkout]
         place = Checkout(store, None if checkout == names.DEFAULT_CHECKOUT else path)
         held = shown.head.old if shown.head is not None else store.refs.value(place.head)
         branch = held.removeprefix(_SYMBOLIC) if held is not None and held.startswith(_SYMBOLIC) else None

@@ -7,7 +7,8 @@ import pytest
 import tomlkit
 from hypothesis import given, strategies as st
 
-from hashdist.stack.merging import MISSING, merge_text, merge_units, with_markers
+from hashdist.stack.merging import MISSING, merge_units
+from hashdist.stack.merging_text import merge_text, with_markers
 from hashdist.stack.sections import joined, sections, text_of
 from hashdist.stack.units import Unit, units, units_of
 
@@ -63,7 +64,9 @@ def test_sections():
     assert [part.path for part in parts] == [
         (),
         ("host",),
+        ("host", "gcc"),
         ("defaults",),
+        ("defaults", "env"),
         ("packages", "zlib"),
         ("packages", "numpy"),
         ("packages", "numpy", "env"),
@@ -119,7 +122,8 @@ def test_within_a_package():
     one = BASE.replace('version = "1.3"', 'version = "1.3.1"')
     other = BASE.replace("zlib-1.3.tar.gz", "zlib-ng.tar.gz")
     (found,) = conflicts(one, other)
-    assert (found.unit, found.keys) == (ZLIB, ("version", "source"))
+    assert found.unit == ZLIB
+    assert [one.keys for one in found.differences] == [("version",), ("source",)]
 
 
 def test_conflicts():
@@ -127,17 +131,19 @@ def test_conflicts():
     ours = BASE.replace('version = "2.0"', 'version = "2.1"')
     theirs = BASE.replace('version = "2.0"', 'version = "2.2"')
     (found,) = conflicts(ours, theirs)
-    assert (found.unit, found.ours["version"], found.theirs["version"]) == (NUMPY, "2.1", "2.2")
+    (one,) = found.differences
+    assert (found.unit, one.keys, one.ours, one.theirs, one.base) == (NUMPY, ("version",), "2.1", "2.2", "2.0")
     assert merge(ours, theirs, settled={NUMPY: "ours"}) == ours
     assert merge(ours, theirs, settled={NUMPY: "theirs"}) == theirs
     gone = BASE.replace('[packages.last]\nversion = "1"\ncommands = ["true"]\n', "")
     (found,) = conflicts(gone, BASE.replace('["true"]', '["false"]'))
-    assert (found.unit.name, found.ours, str(found.ours)) == ("last", MISSING, "nothing")
+    (one,) = found.differences
+    assert (found.unit.name, one.keys, one.ours, repr(one.ours)) == ("last", (), MISSING, "nothing")
     assert merge(gone, BASE.replace('["true"]', '["false"]'), settled={found.unit: "theirs"}).endswith('["false"]\n')
     (found,) = conflicts(BASE.replace("bin/gcc", "bin/gcc-12"), BASE.replace("bin/gcc", "bin/gcc-13"))
-    assert str(found.unit) == "host.gcc"
+    assert str(found.unit) == "host:gcc"
     (found,) = conflicts(BASE.replace("-O2", "-O1"), BASE.replace("-O2", "-O3"))
-    assert str(found.unit) == "defaults.env.CFLAGS"
+    assert str(found.unit) == "defaults.env:CFLAGS"
 
 
 def test_removed():
@@ -177,13 +183,62 @@ def test_true_is_not_one():
     """Values of two types are two values."""
     base = "[packages.a]\nbuild-only = true\n"
     (found,) = conflicts(base.replace("true", "1"), base.replace("true", "false"), base=base)
-    assert found.keys == ("build-only",)
+    assert found.differences[0].keys == ("build-only",)
 
 
 def test_markers():
-    """For an editor, conflicts stand in the text as git writes them."""
-    text = with_markers(BASE, BASE.replace('"2.0"', '"2.1"'), BASE.replace('"2.0"', '"2.2"'), ("main", "exp"))
+    """For an editor, what differs stands in the text as git writes conflicts."""
+    text = with_markers(BASE.replace('"2.0"', '"2.1"'), BASE.replace('"2.0"', '"2.2"'), ("main", "exp"))
     assert '<<<<<<< main\nversion = "2.1"\n=======\nversion = "2.2"\n>>>>>>> exp\n' in text
+    assert text.count("<<<<<<<") == 1
+
+
+def test_comments_of_entries():
+    """Entries that both sides add at one place come with their comments, also in tables that one side has not."""
+    ours = BASE.replace("# the compiler\n", '# the compiler\n# ours\nmake = "path:/m"\n')
+    theirs = BASE.replace("# the compiler\n", '# the compiler\n# for openssl\nperl = "path:/p"\n')
+    text = merge(ours, theirs)
+    assert '# ours\nmake = "path:/m"\n' in text
+    assert '# for openssl\nperl = "path:/p"\n' in text
+    inline = "[packages]\n"
+    text = merge(inline + '# a\na = { version = "1" }\n', inline + '# b\nb = { version = "2" }\n', base=inline)
+    assert '# a\na = { version = "1" }\n' in text
+    assert '# b\nb = { version = "2" }\n' in text
+    added = BASE.replace(
+        "# compression", '# remark\n[prefix]\n# not the docs\nexclude = ["share/doc/**"]\n\n# compression'
+    )
+    text = merge(BASE.replace("# compression", '[defaults.more]\nX = "1"\n\n# compression'), added)
+    assert "# remark\n[prefix]\n# not the docs\nexclude" in text
+
+
+def test_no_newline_at_the_end():
+    """What ends without a line end is not run together with what comes after it."""
+    base = '[packages.g]\nversion = "1"\n'
+    theirs = base + "inputs = []"
+    ours = base + '\n# about e: keep\n[packages.e]\nversion = "1"\n'
+    assert "inputs = []\n# about e: keep\n[packages.e]" in merge(ours, theirs, base=base)
+
+
+def test_crlf():
+    """Line ends of other systems are line ends."""
+    base = BASE.replace("\n", "\r\n")
+    assert joined(sections(base)) == base
+    assert [part.path for part in sections(base)] == [part.path for part in sections(BASE)]
+    merge(base.replace('"2.0"', '"2.1"'), base.replace('"1.3"', '"1.4"'), base=base)
+
+
+def test_finders_go_whole():
+    """How host software is found is not mixed of two: no pin would fit."""
+    base = '[host]\nt = { find = "path:/a", identity = "content" }\n'
+    (found,) = conflicts(base.replace("/a", "/b"), base.replace("content", "version"), base=base)
+    assert str(found.unit) == "host:t"
+
+
+def test_unmergeable_words():
+    """Tables written in one way here and in another there are merged, or refused; never wrongly."""
+    base = '[packages]\na = { version = "1", commands = ["x"] }\n'
+    theirs = '[packages.a]\nversion = "1"\ncommands = ["x"]\n[packages.a.env]\nX = "1"\n'
+    merge(base.replace('"1"', '"2"'), theirs, base=base)
 
 
 NAMES = st.sampled_from("abcd")
@@ -235,7 +290,7 @@ def test_any_three(base, ours, theirs, side):
     assert all(f"# about {name}\n" in text for name in kept)
 
 
-@given(st.text(alphabet="[]ab.'\"#\n= \\\t", max_size=80))
+@given(st.text(alphabet="[]{}ab.\r'\"#\n= \\\t", max_size=80))
 def test_any_text_is_cut_whole(text):
     """Whatever a text is, its sections together are the text."""
     assert joined(sections(text)) == text

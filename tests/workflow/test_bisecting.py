@@ -107,7 +107,7 @@ def test_within_patches_and_needs(session, write):
         + noted("newer").replace("[packages.newer]", '[packages.newer]\ninputs = ["new"]')
     )
     bad = commit_file(session, write("stack.toml", text), message="bad").commit
-    assert [str(unit) for unit in blame_packages(session, bad, judge(name="f")).guilty] == ["fix.patch"]
+    assert [str(unit) for unit in blame_packages(session, bad, judge(name="f")).guilty] == ["file:fix.patch"]
     needs = ["sh", "-c", '! test -e "$(dirname "$(command -v marker)")/../share/newer"']
     assert sorted(str(unit) for unit in blame_packages(session, bad, needs).guilty) == ["new", "newer"]
 

@@ -69,9 +69,20 @@ def test_requirements(session, first):
     assert [(one.change.name, one.causes) for one in found.packages] == [("b", ("a",)), ("c", ("a",)), ("d", ("a",))]
     third = change(session, "packages.c.inputs", '["b", "z"]')
     found = explain(session.store, first, third)
-    assert ("c", ("input z: added",)) in [(one.name, one.details[:1]) for one in found.causes]
+    assert ("c", ("input z: added",)) in [(one.name, one.details) for one in found.causes]
     fourth = change(session, "packages.c.inputs", "[]")
     assert "input b: removed" in details(session, third, fourth, "c")
+
+
+def test_needs_in_a_circle(session, first):
+    """Packages that need each other to run do not hide which of them was written down."""
+    change(session, "packages.z.requires", '["a"]')
+    second = change(session, "packages.a.requires", '["z"]')
+    third = change(session, "packages.d.inputs", '["c", "z"]')
+    found = explain(session.store, second, third)
+    assert [(one.name, one.details) for one in found.causes] == [("d", ("input a: added",))]
+    fourth = change(session, "packages.z.build-only", "true")
+    assert details(session, third, fourth, "z") == ("build-only",)
 
 
 def test_patches_and_sources(session, write):

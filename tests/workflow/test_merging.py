@@ -3,12 +3,14 @@
 import pytest
 from support import package
 
-from hashdist.errors import ConflictError, InvalidError, NotFoundError
+from hashdist.errors import ConflictError, DamagedError, InvalidError, NotFoundError
 from hashdist.gc import sweeping
 from hashdist.gc.policy import Policy
+from hashdist.objects.ids import TreeId
 from hashdist.refs import names
-from hashdist.stack.editing import add_package, remove_package, set_key
+from hashdist.stack.editing import add_package, remove_package, set_key, unset_key
 from hashdist.stack.file import StackError
+from hashdist.stack.units import Unit, units
 from hashdist.workflow import branching, building
 from hashdist.workflow.commit import commit_file, edit, update
 from hashdist.workflow.merging import verbs
@@ -133,8 +135,8 @@ def test_abort_and_gc(session, stack, clock):
     sweeping.collect(store, Policy(grace=0))
     assert theirs in store.fresh_objects()
     assert len(verbs.waiting(session).choices) == 1
-    state = verbs.abort(session)
-    assert (state.kind, state.theirs, find(store, "main")) == ("merge", theirs, before)
+    given_up = verbs.abort(session)
+    assert (given_up.kind, given_up.commit, given_up.moved, find(store, "main")) == ("merge", before, False, before)
     assert store.refs.all(names.MERGING) == {}
     undo(session)
     assert len(verbs.waiting(session).choices) == 1
@@ -210,9 +212,9 @@ def test_patches(session, stack, write):
     commit_file(session, path, message="ours again")
     write("fix.patch", lines.replace("line 18\n", "line XVIII\n"))
     commit_file(session, path, message="again", profile="other", force=True)
-    with pytest.raises(verbs.MergeConflictError, match=r"fix.patch: lines"):
+    with pytest.raises(verbs.MergeConflictError, match=r"file:fix.patch: lines"):
         verbs.merge(session, "other")
-    verbs.settle(session, {"fix.patch": "theirs"})
+    verbs.settle(session, {"file:fix.patch": "theirs"})
     assert b"XVIII" in read(session, verbs.proceed(session).commit).files["fix.patch"]
 
 
@@ -268,10 +270,213 @@ def test_removed_and_needed(session, stack):
     """A package that one side removed and the other began to need is told as the fault of the stack that it is."""
     edit(session, lambda text: remove_package(text, "c"), message="no c")
     change(session, "packages.b.inputs", '["a", "c"]', "exp")
-    with pytest.raises(StackError, match="'c'"):
+    with pytest.raises(verbs.MergeConflictError, match="'c'") as error:
         verbs.merge(session, "exp")
+    assert "hdist merge --edit" in error.value.hint
+    assert "'c'" in verbs.waiting(session).problem
+    verbs.edit_choices(session, lambda text: text.replace('"c"]', "]").replace('"a", ]', '"a"]'))
+    assert set(read(session, verbs.proceed(session).commit).lock.packages) == {"a", "b"}
+
+
+def test_crossed_histories(session, stack):
+    """Where histories have crossed, what one side took back since stays taken back."""
+    change(session, "packages.a.version", "2")
+    change(session, "packages.b.version", "2", "exp")
+    branching.create_branch(session.store, "one", "main")
+    branching.create_branch(session.store, "two", "exp")
+    verbs.merge(session, "two")
+    verbs.merge(session, "one", profile="exp")
+    change(session, "packages.a.version", "1")
+    change(session, "packages.b.version", "1")
+    change(session, "packages.c.version", "2", "exp")
+    done = verbs.merge(session, "exp")
+    found = read(session, done.commit).lock.packages
+    assert [found[name].version for name in "abc"] == ["1", "1", "2"]
+
+
+def test_a_pin_beside_a_version(session, stack, write):
+    """A pin that one side moved comes along though the other changed the version; each source by itself."""
+    for name in ("one", "two"):
+        write(f"{name}/file", "x")
+    tables = {
+        "version": "1",
+        "sources": {"one": {"path": "one"}, "two": {"path": "two"}},
+        "commands": ["cp -R . $PREFIX"],
+    }
+    edit(session, lambda text: add_package(text, "d", tables), message="d")
+    branching.create_branch(session.store, "other", None)
+    old = read(session).lock.sources["d"]
+    write("one/file", "mine")
+    update(session, Moving(all_sources=True), message="one")
+    mine = read(session).lock.sources["d"]["one"]
+    write("one/file", "x")
+    write("two/file", "theirs")
+    update(session, Moving(all_sources=True), message="two", profile="other")
+    change(session, "packages.d.version", "2")
+    done = verbs.merge(session, "other")
+    found = read(session, done.commit).lock
+    assert found.packages["d"].version == "2"
+    assert found.sources["d"]["one"] == mine != old["one"]
+    assert found.sources["d"]["two"] == read(session, "other").lock.sources["d"]["two"] != old["two"]
+
+
+def test_a_patch_that_went(session, stack, write):
+    """A patch that one side changed and the other left off, or called otherwise, is a choice."""
+    write("fix.patch", "one\n")
+    write("src/file", "x")
+    text = stack + package("p", "cp -R . $PREFIX", source='{ path = "src" }', patches='["fix.patch"]')
+    path = write("stack.toml", text)
+    commit_file(session, path, message="patched")
+    branching.create_branch(session.store, "other", None)
+    write("fix.patch", "two\n")
+    commit_file(session, path, message="changed")
+    edit(session, lambda text: unset_key(text, "packages.p.patches"), message="no patch", profile="other")
+    with pytest.raises(verbs.MergeConflictError, match="  p: "):
+        verbs.merge(session, "other")
+    verbs.settle(session, {"p": "ours"})
+    assert read(session, verbs.proceed(session).commit).files == {"fix.patch": b"two\n"}
+
+
+def test_names_and_patterns(session, stack):
+    """A name counts more than a pattern, in whatever order, and a pattern leaves alone what is chosen."""
+    for profile, version in (("main", "2"), ("exp", "3")):
+        for name in "abc":
+            change(session, f"packages.{name}.version", version, profile)
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.merge(session, "exp")
+    verbs.settle(session, {"a": "ours", "*": "theirs"})
+    assert verbs.waiting(session).state.settled == {"a": "ours", "b": "theirs", "c": "theirs"}
+    verbs.settle(session, {"b": "ours"})
+    verbs.proceed(session)
+    assert [read(session).lock.packages[name].version for name in "abc"] == ["2", "2", "3"]
+
+
+def test_nested_keys(session, stack):
+    """What differs is told down to the variable, and what is not in conflict comes along from both."""
+    change(session, "packages.a.env.X", "1")
+    change(session, "packages.a.env.Y", "1")
+    change(session, "packages.a.env.X", "2", "exp")
+    change(session, "packages.a.env.Z", "2", "exp")
+    with pytest.raises(verbs.MergeConflictError, match=r'a: env.X ours "1", theirs "2"'):
+        verbs.merge(session, "exp")
+    verbs.settle(session, {"a": "ours"})
+    verbs.proceed(session)
+    assert units(read(session).text)[Unit("packages", "a")]["env"] == {"X": "1", "Y": "1", "Z": "2"}
+
+
+def test_markers_of_what_is_left(session, stack):
+    """The editor shows just what is still to be chosen; what was saved is kept though it is no stack."""
+    for profile, version in (("main", "2"), ("exp", "3")):
+        for name in "ab":
+            change(session, f"packages.{name}.version", version, profile)
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.merge(session, "exp")
+    verbs.settle(session, {"a": "theirs"})
+    seen = []
+    with pytest.raises(StackError):
+        verbs.edit_choices(session, lambda text: (seen.append(text), text.replace("=======", "[[["))[1])
+    assert seen[0].count("<<<<<<< main") == 1
+    assert '<<<<<<< main\nversion = "2"\n=======\nversion = "3"\n>>>>>>>' in seen[0]
+    with pytest.raises(StackError):
+        verbs.edit_choices(session, lambda text: (seen.append(text), text)[1])
+    assert "[[[" in seen[1]
+
+
+def test_host_entries_go_whole(session, stack, write):
+    """How host software is found is taken of one side, with its pin: a merge never looks at the host."""
+    change(session, "host.true.identity", "content")
+    edit(
+        session,
+        lambda text: set_key(text, "host.true.find", '["path:/bin/true", "path:/bin/false"]'),
+        message="find",
+        profile="exp",
+    )
+    with pytest.raises(verbs.MergeConflictError, match="host:true"):
+        verbs.merge(session, "exp")
+    verbs.settle(session, {"host:true": "theirs"})
+    assert read(session, verbs.proceed(session).commit).lock.host["true"] == read(session, "exp").lock.host["true"]
+
+
+def test_a_sequence_is_given_up_whole(session, stack):
+    """Giving up several commits goes back over those that were recorded; with choices of ours a commit is skipped."""
+    before = find(session.store, "main")
+    change(session, "packages.b.version", "5", "exp")
+    change(session, "packages.c.version", "6", "exp")
+    start = change(session, "packages.c.version", "2")
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.cherry_pick(session, ["exp~1", "exp"])
+    assert find(session.store, "main") != start
+    given_up = verbs.abort(session)
+    assert (given_up.commit, given_up.moved) == (start, True)
+    assert find(session.store, "main") == start != before
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.cherry_pick(session, ["exp", "exp~1"])
+    verbs.settle(session, {"c": "ours"})
+    done = verbs.proceed(session)
+    assert done.skipped == (find(session.store, "exp"),)
+    assert read(session).lock.packages["b"].version == "5"
+    assert verbs.cherry_pick(session, ["exp~1", "main"]).skipped
     with pytest.raises(NoMergeError):
-        verbs.waiting(session)
+        verbs.abort(session)
+
+
+def test_a_crash_between_two(session, stack, monkeypatch):
+    """After a crash between two commits the rest is not forgotten."""
+    change(session, "packages.b.version", "5", "exp")
+    change(session, "packages.c.version", "6", "exp")
+    real, calls = verbs._one, []
+
+    def dying(*arguments):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(verbs, "_one", dying)
+    with pytest.raises(KeyboardInterrupt):
+        verbs.cherry_pick(session, ["exp~1", "exp"])
+    monkeypatch.undo()
+    assert read(session).lock.packages["b"].version == "5"
+    verbs.proceed(session)
+    assert read(session).lock.packages["c"].version == "6"
+
+
+@pytest.mark.parametrize("damage", ["json", "object", "ref"])
+def test_a_damaged_state(session, stack, damage):
+    """A merge whose state cannot be read says so, and can be given up."""
+    store = session.store
+    change(session, "packages.a.version", "2")
+    change(session, "packages.a.version", "3", "exp")
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.merge(session, "exp")
+    ref = f"{names.MERGING}main"
+    if damage == "ref":
+        with open(f"{store.git}/{ref}", "w") as file:
+            file.write("cut")
+    else:
+        tree = store.objects.add_files({"state.json": b"{}"}) if damage == "json" else TreeId("1" * 40)
+        commit = store.objects.add_commit(tree, identity=store.author, time=1, message="bad")
+        store.refs.update(ref, commit, old=store.refs[ref], reason="damage")
+    with pytest.raises(DamagedError):
+        verbs.proceed(session)
+    verbs.abort(session)
+    assert store.refs.value(ref) is None
+    assert verbs.merge(session, "exp", choices={"a": "ours"}).how == "recorded"
+
+
+def test_renamed_and_deleted(session, stack):
+    """A profile is not renamed while a merge into it waits; when it is deleted the merge goes, and comes back."""
+    store = session.store
+    change(session, "packages.a.version", "2")
+    change(session, "packages.a.version", "3", "exp")
+    with pytest.raises(verbs.MergeConflictError):
+        verbs.merge(session, "main", profile="exp")
+    with pytest.raises(ConflictError, match="is not done"):
+        branching.rename_branch(store, "exp", "other")
+    branching.delete_branch(store, "exp", force=True)
+    assert store.refs.all(names.MERGING) == {}
+    undo(session)
+    assert len(verbs.waiting(session, "exp").choices) == 1
 
 
 def test_unrelated(session, stack, write):
@@ -294,7 +499,7 @@ def test_commands(hdist, write):
     assert 'hdist:   a: version ours "2", theirs "3"' in done.stderr or '  a: version ours "2"' in done.stderr
     assert '"merge_conflict"' in hdist("merge", "--continue", "--json", expect=4).stdout
     assert hdist("merge").stdout == 'a: version ours "2", theirs "3", before "1"\n'
-    assert "all is chosen: hdist merge --continue" in hdist("merge", "--theirs", "a").stderr
+    assert "all is chosen: hdist merge --continue; undo: hdist undo" in hdist("merge", "--theirs", "a").stderr
     assert hdist("merge", "--continue").stderr.endswith("; undo: hdist undo\n")
     assert "merge exp into main" in hdist("log", "--oneline").stdout
     hdist("merge", "--abort", expect=3)

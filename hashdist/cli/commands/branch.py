@@ -28,12 +28,15 @@ def branch(app: App, name: str | None, start: str | None, delete: bool, force: b
     elif move:
         old, new = (name, start) if start is not None else (names.short_name(head_branch(store)), name)
         commit = branching.rename_branch(store, old, new)
+        app.emit({"name": new, "commit": commit}, lambda: iter(()))
         app.say_done(f"{old} is called {new} now, at {commit[:12]}")
     elif delete or force:
         was = branching.delete_branch(store, name, force=force)
+        app.emit({"deleted": name, "commit": was}, lambda: iter(()))
         app.say_done(f"deleted {name}, which was at {was[:12]}")
     else:
         commit = branching.create_branch(store, name, start)
+        app.emit({"name": name, "commit": commit}, lambda: iter(()))
         app.say_done(f"made {name}@{commit[:12]}")
 
 

@@ -25,8 +25,8 @@ def explain(app: App, old: str, new: str | None, package: str | None, show_all: 
 
     With an ARTIFACT alone: why it is not the one that is checked out, or else that HEAD's profile names.
     """
-    if ".." in old and new is None:
-        old, _, new = old.partition("..")
+    if ".." in old and package is None:
+        old, package, (_, _, new) = old.partition("..")[0], new, old.partition("..")
     spec = find_spec(app.store, old) if new is None else None
     about: dict[str, str | None] = {}
     head: list[str] = []

@@ -37,7 +37,7 @@ def merge(
     """
     choices = chosen(ours, theirs)
     if revision is None:
-        go_on(app, choices, edit=edit, proceed=proceed, abort=abort, profile=profile)
+        go_on(app, choices, edit=edit, proceed=proceed, abort=abort, profile=profile, message=message)
         return
     if edit or proceed or abort or (no_ff and ff_only):
         raise click.UsageError("these options do not go together")

@@ -8,7 +8,7 @@ from hashdist.cli.app import App, command as make
 from hashdist.workflow.branching import reset as move
 
 
-@make()
+@make(reads=True)
 @click.argument("revision")
 @click.option("-b", "--profile", metavar="PROFILE", help="The profile; without it the one HEAD names.")
 def reset(app: App, revision: str, profile: str | None) -> None:
@@ -21,7 +21,8 @@ def reset(app: App, revision: str, profile: str | None) -> None:
         app.say(f"{done.profile} is at {done.commit[:12]} already")
     else:
         app.say_done(f"{done.profile} is at {done.commit[:12]}, it was at {done.before[:12]}; not checked out")
-    app.put(done.commit)
+    document = {"profile": done.profile, "before": done.before, "commit": done.commit}
+    app.emit(document, lambda: iter([done.commit]))
 
 
 command = reset

@@ -28,9 +28,11 @@ def tag(app: App, name: str | None, revision: str | None, delete: bool) -> None:
         app.emit({"tags": [{"name": names.short_name(ref), "commit": commit} for ref, commit in found.items()]}, lines)
     elif delete:
         was = branching.delete_tag(app.store, name)
+        app.emit({"deleted": name, "commit": was}, lambda: iter(()))
         app.say_done(f"deleted tag {name}, which was at {was[:12]}")
     else:
         commit = branching.create_tag(app.store, name, revision)
+        app.emit({"name": name, "commit": commit}, lambda: iter(()))
         app.say_done(f"tagged {commit[:12]} as {name}")
 
 

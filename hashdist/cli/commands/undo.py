@@ -25,6 +25,7 @@ def undo(app: App, what: str | None, only_list: bool) -> None:
         _list(app)
         return
     done = undoing.undo(app.session, what)
+    app.emit({"undone": done.summary, "moves": moves_json(done.moves)}, lambda: iter(()))
     for line in move_lines(app.store, done.moves):
         app.say(line)
     app.say(f"undone: {done.summary}; undo: hdist undo")

@@ -10,7 +10,7 @@ from hashdist.errors import InvalidError
 from hashdist.objects.ids import CommitId
 from hashdist.stack.file import StackError, parse_stack
 from hashdist.stack.lock import Lock
-from hashdist.stack.merging import merge_text
+from hashdist.stack.merging_text import merge_text
 from hashdist.stack.units import FILES, HOST, PACKAGES, Unit, units
 from hashdist.store.roots import in_use
 from hashdist.workflow.origin import where_it_was

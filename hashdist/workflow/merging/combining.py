@@ -1,8 +1,8 @@
-"""What two commits say together, since a third: stack file, the files it refers to, and pins."""
+"""What two commits say together, since what both come from: stack file, the files it refers to, and pins."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,18 @@ import tomlkit
 
 from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId
-from hashdist.stack import merging
+from hashdist.stack.file import parse_stack
 from hashdist.stack.lock import HostPin, Lock
-from hashdist.stack.merging import MISSING, Conflict, Side
+from hashdist.stack.merging import MISSING, Conflict, Merged, Side, merge_units
 from hashdist.stack.merging_locks import PinConflict, merge_locks
-from hashdist.stack.units import FILES, Unit, units
+from hashdist.stack.merging_text import merge_lines, merge_text, with_markers
+from hashdist.stack.packages import Stack
+from hashdist.stack.units import FILES, HOST, PACKAGES, Unit, units
 from hashdist.workflow.profile import Profile, read_profile
 
 _SHOWN = 100
+#: How often histories may have crossed before the first of several bases has to do.
+_CROSSINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,61 +48,133 @@ class Combined:
     """What has to be chosen."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """One of the three points of a merge: a commit, or what several bases say together."""
+
+    text: str
+    units: Mapping[Unit, Any]
+    lock: Lock | None
+    files: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, profile: Profile) -> _Point:
+        return cls(profile.text, units(profile.text), profile.lock, profile.files)
+
+
+_NOTHING = _Point("", {}, None, {})
+
+
 def combine(
     objects: ObjectDatabase,
-    base: CommitId | None,
+    bases: Sequence[CommitId],
     ours: CommitId,
     theirs: CommitId,
     *,
     settled: Mapping[str, Side],
     text: str | None = None,
 ) -> Combined:
-    """Merge two commits of profiles in three ways (without `base`: they have nothing in common).
+    """Merge two commits of profiles in three ways; without `bases` they have nothing in common.
 
     `settled` says whose side to take, by what a unit is called; `text` is a stack file that settles all that is in it.
+    Raises `UnmergeableError`, or `StackError` where both together are no stack.
     """
-    before = read_profile(objects, base) if base is not None else None
-    mine, other = read_profile(objects, ours), read_profile(objects, theirs)
-    three = [units(one.text) if one is not None else {} for one in (before, mine, other)]
-    known = dict.fromkeys([*three[0], *three[1], *three[2]])
-    sides = {unit: settled[str(unit)] for unit in known if str(unit) in settled}
-    merged = merging.merge_units(three[0], three[1], three[2], sides)
+    before = _base(objects, bases, _CROSSINGS)
+    mine, other = (_Point.of(read_profile(objects, one)) for one in (ours, theirs))
+    merged = _merge(before, mine, other, settled)
     choices = [] if text is not None else [_of_units(conflict) for conflict in merged.conflicts]
     if text is None and not choices:
-        text = merging.merge_text(before.text if before else "", mine.text, other.text, merged.units)
-    if text is not None:
-        merged = merging.Merged(units(text), ())
-    # what still has to be chosen takes its pins along
-    undecided: dict[Unit, Side] = {choice.unit: "ours" for choice in choices}
-    taken = {**merging.taken(merged, three[1], three[2]), **undecided}
-    pins = merge_locks(before.lock if before else None, mine.lock, other.lock, taken, _all_sides(settled, mine, other))
-    choices += [_of_pins(conflict) for conflict in pins.conflicts]
+        text = merge_text(before.text, mine.text, other.text, merged.units)
+    stack = parse_stack(text) if text is not None else None
+    lock, pins = _merge_pins(before, mine, other, stack, settled)
     files, in_conflict = _merge_files(before, mine, other, settled)
-    choices += [_of_file(path) for path in in_conflict]
-    return Combined(text if not choices else None, files, pins.lock, tuple(choices))
+    wanted = {path for path in in_conflict if stack is None or path in stack.patches}
+    choices += [*map(_of_pins, pins), *map(_of_file, sorted(wanted))]
+    return Combined(text if not choices else None, files, lock, tuple(choices))
 
 
-def _all_sides(settled: Mapping[str, Side], *profiles: Profile) -> dict[Unit, Side]:
-    """What was settled of pins, of the host's base tools too, which stand in no stack file."""
-    found: dict[Unit, Side] = {}
-    for profile in profiles:
-        for unit in (*(Unit("packages", name) for name in profile.lock.sources), *_host_units(profile)):
-            if str(unit) in settled:
-                found[unit] = settled[str(unit)]
+def marked(
+    objects: ObjectDatabase,
+    bases: Sequence[CommitId],
+    ours: CommitId,
+    theirs: CommitId,
+    *,
+    settled: Mapping[str, Side],
+    names: tuple[str, str],
+) -> str:
+    """The stack file that both say together, with git's markers around what is still to be chosen."""
+    before = _base(objects, bases, _CROSSINGS)
+    mine, other = (_Point.of(read_profile(objects, one)) for one in (ours, theirs))
+    open_units = {str(conflict.unit) for conflict in _merge(before, mine, other, settled).conflicts}
+    texts = []
+    for side in ("ours", "theirs"):
+        choice: Mapping[str, Side] = {**settled, **dict.fromkeys(open_units, side)}
+        merged = _merge(before, mine, other, choice)
+        texts.append(merge_text(before.text, mine.text, other.text, merged.units))
+    return with_markers(texts[0], texts[1], names)
+
+
+def _base(objects: ObjectDatabase, bases: Sequence[CommitId], crossings: int) -> _Point:
+    """What the bases say together; where they do not agree it is nothing that either side could say."""
+    if not bases:
+        return _NOTHING
+    found = _Point.of(read_profile(objects, bases[0]))
+    for one in bases[1:] if crossings else ():
+        other = _Point.of(read_profile(objects, one))
+        before = _base(objects, objects.merge_bases(bases[0], one), crossings - 1)
+        merged = merge_units(before.units, found.units, other.units, {})
+        said = {**merged.units, **{conflict.unit: object() for conflict in merged.conflicts}}
+        lock = merge_locks(before.lock, found.lock or Lock.empty(), other.lock or Lock.empty(), None, {}).lock
+        files, bad = _merge_files(before, found, other, {})
+        found = _Point(found.text, said, lock, {path: data for path, data in files.items() if path not in bad})
     return found
 
 
-def _host_units(profile: Profile) -> list[Unit]:
-    return [*(Unit("host", name) for name in profile.lock.host), Unit("defaults", "cpu")]
+def _merge(before: _Point, mine: _Point, other: _Point, settled: Mapping[str, Side]) -> Merged:
+    known = dict.fromkeys([*before.units, *mine.units, *other.units])
+    sides = {unit: settled[str(unit)] for unit in known if str(unit) in settled}
+    whole = [unit for unit in known if unit.section == PACKAGES and _lost_patches(unit, before, mine, other)]
+    return merge_units(before.units, mine.units, other.units, sides, whole=whole)
+
+
+def _lost_patches(unit: Unit, before: _Point, mine: _Point, other: _Point) -> bool:
+    """Whether one side changed a patch that the other does not apply any more, or calls by another name."""
+    lists = [_patches(side, unit) for side in (before, mine, other)]
+    for kept, changing in ((1, other), (2, mine)):
+        gone = [path for path in lists[0] if path not in lists[kept]]
+        if any(changing.files.get(path) != before.files.get(path) for path in gone if path in changing.files):
+            return True
+    return False
+
+
+def _patches(side: _Point, unit: Unit) -> list[str]:
+    table = side.units.get(unit)
+    found = table.get("patches", []) if isinstance(table, dict) else []
+    return found if isinstance(found, list) else []
+
+
+def _merge_pins(
+    before: _Point, mine: _Point, other: _Point, stack: Stack | None, settled: Mapping[str, Side]
+) -> tuple[Lock, Sequence[PinConflict]]:
+    assert mine.lock is not None, "commits have locks"
+    assert other.lock is not None, "likewise"
+    sides: dict[Unit, Side] = {}
+    for lock in (mine.lock, other.lock):
+        known = [Unit(PACKAGES, name) for name in lock.sources]
+        known += [*(Unit(HOST, name) for name in lock.host), Unit("defaults", "cpu")]
+        sides |= {unit: settled[str(unit)] for unit in known if str(unit) in settled}
+    merged = merge_locks(before.lock, mine.lock, other.lock, stack, sides)
+    # of what is no stack yet it cannot be told which pins it will want
+    return merged.lock, merged.conflicts if stack is not None else ()
 
 
 def _merge_files(
-    before: Profile | None, ours: Profile, theirs: Profile, settled: Mapping[str, Side]
+    before: _Point, ours: _Point, theirs: _Point, settled: Mapping[str, Side]
 ) -> tuple[dict[str, bytes], list[str]]:
     found: dict[str, bytes] = {}
     bad = []
     for path in sorted({*ours.files, *theirs.files}):
-        base = before.files.get(path) if before else None
+        base = before.files.get(path)
         mine, other = ours.files.get(path), theirs.files.get(path)
         side = settled.get(str(Unit(FILES, path)))
         if mine is None or other is None:
@@ -113,6 +189,7 @@ def _merge_files(
             merged = _merge_bytes(base or b"", mine, other)
             if merged is None:
                 bad.append(path)
+                merged = mine
         if merged is not None:
             found[path] = merged
     return found, bad
@@ -120,33 +197,27 @@ def _merge_files(
 
 def _merge_bytes(base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
     # surrogates: the bytes come out as they went in
-    three = [data.decode("utf-8", errors="surrogateescape") for data in (base, ours, theirs)]
-    merged = merging.merge_lines(*three)
+    before, mine, other = (data.decode("utf-8", errors="surrogateescape") for data in (base, ours, theirs))
+    merged = merge_lines(before, mine, other)
     return merged.encode("utf-8", errors="surrogateescape") if merged is not None else None
 
 
 def _of_units(conflict: Conflict) -> Choice:
-    three = (conflict.ours, conflict.theirs, conflict.base)
-    if conflict.keys and all(isinstance(one, dict) for one in three[:2]):
-        base = conflict.base if isinstance(conflict.base, dict) else {}
-        sides = (conflict.ours, conflict.theirs, base)
-        rows = [(key, [_words(side.get(key, MISSING)) for side in sides]) for key in conflict.keys]
-        return Choice(conflict.unit, tuple((key, ours, theirs, was) for key, (ours, theirs, was) in rows))
-    ours, theirs, before = (_words(one) for one in three)
-    return Choice(conflict.unit, (("", ours, theirs, before),))
+    rows = (
+        (".".join(one.keys), _words(one.ours), _words(one.theirs), _words(one.base)) for one in conflict.differences
+    )
+    return Choice(conflict.unit, tuple(rows))
 
 
-def _of_pins(conflict: PinConflict[object]) -> Choice:
+def _of_pins(conflict: PinConflict) -> Choice:
     ours, theirs = (_pin_words(pin) for pin in (conflict.ours, conflict.theirs))
-    return Choice(conflict.unit, (("pin", ours, theirs, ""),))
+    return Choice(conflict.unit, ((f"pin {conflict.what}".strip(), ours, theirs, ""),))
 
 
-def _pin_words(pin: object) -> str:
+def _pin_words(pin: Any) -> str:
     if isinstance(pin, HostPin):
         return f"{pin.version} ({pin.spec[:12]})"
-    if isinstance(pin, Mapping):
-        return ", ".join(f"{one.url or one.tree} ({one.tree[:12]})" for one in pin.values())
-    return str(pin)
+    return f"{pin.url or pin.commit or 'the files'} ({pin.tree[:12]})" if hasattr(pin, "tree") else str(pin)
 
 
 def _of_file(path: str) -> Choice:
@@ -154,10 +225,9 @@ def _of_file(path: str) -> Choice:
 
 
 def _words(value: Any) -> str:
-    if value is MISSING:
-        return "not there"
-    if isinstance(value, dict):
-        version = value.get("version")
-        return f"version {version}" if version is not None else "changed"
-    text = str(tomlkit.item(value).as_string())
+    if value is MISSING or type(value) is object:
+        return "not there" if value is MISSING else "one or the other"
+    if isinstance(value, dict) and "version" in value:
+        return f"version {value['version']}"
+    text = " ".join(str(tomlkit.item(value).as_string()).split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

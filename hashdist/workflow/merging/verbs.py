@@ -7,36 +7,39 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from hashdist.errors import ConflictError, DamagedError, InvalidError, NotFoundError
+from hashdist.errors import ConflictError, DamagedError, HashdistError, InvalidError, NotFoundError
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
-from hashdist.stack.file import parse_stack
-from hashdist.stack.merging import Side, with_markers
+from hashdist.refs.database import Transaction
+from hashdist.stack.file import StackError, parse_stack
+from hashdist.stack.merging import Side
+from hashdist.stack.merging_text import UnmergeableError
 from hashdist.store.roots import in_use
 from hashdist.store.store import Store
 from hashdist.workflow.origin import at_home
-from hashdist.workflow.pinning import pin
+from hashdist.workflow.pinning import KEEP_ONLY, NoPinError, pin
 from hashdist.workflow.profile import branch_of, find, read_profile
-from hashdist.workflow.recording import Recorded, record
+from hashdist.workflow.recording import NothingChangedError, Recorded, record
 from hashdist.workflow.session import Session
 
-from .combining import Choice, Combined, combine
-from .state import Kind, State, check_none, end, read_state, write_state
+from .combining import Choice, Combined, combine, marked
+from .state import Kind, State, check_none, commit_state, end, read_state, state_ref, write_state
 
 FastForward = Literal["auto", "no", "only"]
 
 
 class MergeConflictError(ConflictError):
-    """What both sides changed, each in its own way."""
+    """What both sides changed, each in its own way; the merge waits."""
 
     code = "merge_conflict"
 
-    def __init__(self, state: State, choices: Sequence[Choice]) -> None:
-        first = str(choices[0].unit)
+    def __init__(self, state: State, choices: Sequence[Choice], problem: str | None, *, option: str) -> None:
+        head = f"{state.kind} into '{state.profile}': " + (problem or f"{len(choices)} to choose")
+        verb = f"hdist {state.kind}{option}"
+        first = f"{verb} --ours {choices[0].unit}, or --theirs {choices[0].unit}; " if choices else ""
         super().__init__(
-            "\n".join([f"{state.kind} into '{state.profile}': {len(choices)} to choose", *choice_lines(choices)]),
-            hint=f"hdist {state.kind} --ours {first}, or --theirs {first}; hdist {state.kind} --edit; "
-            f"then hdist {state.kind} --continue; or hdist {state.kind} --abort",
+            "\n".join([head, *choice_lines(choices)]),
+            hint=f"{first}{verb} --edit; then {verb} --continue; or {verb} --abort",
         )
         self.choices = choices
 
@@ -63,6 +66,8 @@ class Merged:
     """Its tip now; the same if there was nothing to do."""
     how: Literal["nothing", "fast-forward", "recorded"]
     """What was done."""
+    skipped: tuple[CommitId, ...] = ()
+    """Commits of which nothing was left to take over."""
 
 
 def merge(
@@ -85,10 +90,10 @@ def merge(
     name = names.short_name(branch)
     theirs = find(store, revision, head=branch)
     read_profile(store.objects, theirs)
-    base = store.objects.merge_base(tip, theirs)
-    if base == theirs:
+    bases = tuple(store.objects.merge_bases(tip, theirs))
+    if theirs in bases:
         return Merged(name, tip, tip, "nothing")
-    if base == tip and fast_forward != "no":
+    if tip in bases and fast_forward != "no":
         with store.lock(shared=True, purpose="merge"):  # it may be one that gc is about to take
             store.refs.update(branch, theirs, old=tip, reason=f"merge {revision}: fast-forward")
         return Merged(name, tip, theirs, "fast-forward")
@@ -96,13 +101,13 @@ def merge(
         raise ConflictError(
             f"'{name}' has commits that '{revision}' has not: no fast-forward", hint=f"hdist merge {revision}"
         )
-    if base is None and not unrelated:
+    if not bases and not unrelated:
         raise ConflictError(
             f"'{name}' and '{revision}' have no history in common",
             hint=f"hdist merge --allow-unrelated-histories {revision}",
         )
     words = message or f"merge {revision} into {name}"
-    return _go_on(session, State("merge", name, tip, theirs, base, words), choices or {})
+    return _go_on(session, State("merge", name, tip, tip, theirs, bases, words), choices or {})
 
 
 def cherry_pick(
@@ -141,22 +146,33 @@ def _take_over(
     commits = [find(store, revision, head=branch) for revision in revisions]
     for commit in commits:
         _parent(session, commit, mainline)
-    done = Merged(names.short_name(branch), tip, tip, "nothing")
-    states = [_state_of(session, kind, done.profile, commit, mainline) for commit in commits]
-    for number, state in enumerate(states):
-        now = replace(state, ours=done.commit, todo=tuple(commits[number + 1 :]))
-        done = replace(_go_on(session, now, choices), before=tip)
-    return done
+    name = names.short_name(branch)
+    state = _state_of(session, kind, name, commits[0], mainline, ours=tip, start=tip, todo=tuple(commits[1:]))
+    if state.todo:
+        write_state(store, state)  # a crash in between forgets nothing
+    return _go_on(session, state, choices)
 
 
-def _state_of(session: Session, kind: Kind, profile: str, commit: CommitId, mainline: int | None) -> State:
+def _state_of(
+    session: Session,
+    kind: Kind,
+    profile: str,
+    commit: CommitId,
+    mainline: int | None,
+    *,
+    ours: CommitId,
+    start: CommitId,
+    todo: tuple[CommitId, ...],
+) -> State:
     found = session.store.objects.commit(commit)
     parent = _parent(session, commit, mainline)
     if kind == "cherry-pick":
+        theirs, base = commit, parent
         words = f"{found.message.rstrip()}\n\n(cherry picked from commit {commit})"
-        return State(kind, profile, commit, commit, parent, words, source=commit)
-    words = f'revert "{found.subject}"\n\nThis reverts commit {commit}.'
-    return State(kind, profile, commit, parent, commit, words, source=commit)
+    else:
+        theirs, base = parent, commit
+        words = f'revert "{found.subject}"\n\nThis reverts commit {commit}.'
+    return State(kind, profile, start, ours, theirs, (base,), words, source=commit, mainline=mainline, todo=todo)
 
 
 def _parent(session: Session, commit: CommitId, mainline: int | None) -> CommitId:
@@ -166,11 +182,13 @@ def _parent(session: Session, commit: CommitId, mainline: int | None) -> CommitI
     parents = session.store.objects.commit(commit).parents
     if not parents:
         raise InvalidError(f"{commit[:12]} is the first commit: it changed nothing that was there before")
-    if len(parents) > 1 and mainline is None:
+    if len(parents) == 1:
+        return parents[0]
+    if mainline is None:
         raise InvalidError(f"{commit[:12]} is a merge: say with which parent it is compared", hint="--mainline 1")
-    if not 1 <= (mainline or 1) <= len(parents):
+    if mainline > len(parents):
         raise InvalidError(f"{commit[:12]} has {len(parents)} parents, not {mainline}")
-    return parents[(mainline or 1) - 1]
+    return parents[mainline - 1]
 
 
 def _begin(session: Session, profile: str | None) -> tuple[Store, str, CommitId]:
@@ -186,23 +204,84 @@ def _begin(session: Session, profile: str | None) -> tuple[Store, str, CommitId]
 
 
 def _go_on(session: Session, state: State, choices: Mapping[str, Side] | None = None) -> Merged:
-    """Record what can be recorded; else keep the state and raise `MergeConflictError`."""
+    """Record this and what comes after it; where that cannot be, keep the state and raise `MergeConflictError`."""
     store = session.store
+    skipped: list[CommitId] = []
+    how: Literal["nothing", "recorded"] = "nothing"
+    current: State | None = state
+    tip = state.ours
     with in_use(store, purpose=state.kind):
+        while current is not None:
+            state = current
+            recorded = _one(session, state, choices or {})
+            if recorded is None:
+                assert state.source is not None, "merges always change something"
+                skipped.append(state.source)
+                if not state.todo and not state.waits and len(skipped) == 1 and how == "nothing":
+                    _forget(store, state)
+                    raise NothingChangedError(f"nothing of {state.source[:12]} is left to take over")
+            tip = recorded.commit if recorded is not None else state.ours
+            how = "recorded" if recorded is not None else how
+            current = _after(session, state, tip)
+            if recorded is None:
+                _forget(store, state) if current is None else write_state(store, current)
+    return Merged(state.profile, state.start, tip, how, tuple(skipped))
+
+
+def _forget(store: Store, state: State) -> None:
+    with store.refs.transaction(f"{state.kind}: nothing was left") as transaction:
+        end(store, state.profile, transaction)
+
+
+def _after(session: Session, state: State, tip: CommitId) -> State | None:
+    """What comes after a commit is done; None if nothing does."""
+    if not state.todo:
+        return None
+    return _state_of(
+        session,
+        state.kind,
+        state.profile,
+        state.todo[0],
+        state.mainline,
+        ours=tip,
+        start=state.start,
+        todo=state.todo[1:],
+    )
+
+
+def _one(session: Session, state: State, choices: Mapping[str, Side]) -> Recorded | None:
+    """Record one commit, together with what comes after it; None if it would change nothing."""
+    store = session.store
+    try:
         combined = _combine(session, state)
         if choices and combined.choices:
             state = replace(state, settled=_chosen(state, combined.choices, choices))
             combined = _combine(session, state)
         if combined.text is None:
-            write_state(store, state)
-            raise MergeConflictError(state, combined.choices)
-        recorded = _record(session, state, combined, combined.text)
-    return Merged(state.profile, state.ours, recorded.commit, "recorded")
+            raise _stop(session, state, combined.choices)
+        return _record(session, state, combined, combined.text)
+    except NothingChangedError:
+        return None
+    except (UnmergeableError, StackError, NoPinError) as error:
+        write_state(store, replace(state, waits=True))
+        raise MergeConflictError(state, (), error.message, option=_option(session, state)) from error
+
+
+def _stop(session: Session, state: State, choices: Sequence[Choice]) -> MergeConflictError:
+    """Keep the state, and give the error that says what is to choose."""
+    write_state(session.store, replace(state, waits=True))
+    return MergeConflictError(state, choices, None, option=_option(session, state))
+
+
+def _option(session: Session, state: State) -> str:
+    """What commands need to be about this profile."""
+    head = session.store.refs.symbolic("HEAD")
+    return "" if head == names.HEADS + state.profile else f" -b {state.profile}"
 
 
 def _combine(session: Session, state: State) -> Combined:
     objects = session.store.objects
-    return combine(objects, state.base, state.ours, state.theirs, settled=state.settled, text=state.text)
+    return combine(objects, state.bases, state.ours, state.theirs, settled=state.settled, text=state.text)
 
 
 def _record(session: Session, state: State, combined: Combined, text: str) -> Recorded:
@@ -212,8 +291,18 @@ def _record(session: Session, state: State, combined: Combined, text: str) -> Re
     files = {name: combined.files[name] for name in stack.patches if name in combined.files}
     missing = [name for name in stack.patches if name not in files]
     if missing:
-        raise InvalidError(*(f"patch '{name}' is in neither side" for name in missing), hint="hdist merge --edit")
-    resolved = pin(there, text, stack, files, before=combined.lock)
+        raise StackError(*(f"patch '{name}' is in neither side" for name in missing))
+    resolved = pin(there, text, stack, files, before=combined.lock, moving=KEEP_ONLY)
+
+    def besides(transaction: Transaction) -> None:
+        """What comes after it is remembered in the moment in which it is done."""
+        branch = names.HEADS + state.profile
+        later = _after(session, state, transaction.planned(branch))
+        if later is None:
+            end(store, state.profile, transaction)
+        else:
+            transaction.set(state_ref(state.profile), commit_state(store, later))
+
     return record(
         there,
         names.HEADS + state.profile,
@@ -223,7 +312,7 @@ def _record(session: Session, state: State, combined: Combined, text: str) -> Re
         kind=state.kind,
         others=(state.theirs,) if state.kind == "merge" else (),
         change_of=store.objects.commit(state.source) if state.kind == "cherry-pick" and state.source else None,
-        besides=lambda transaction: end(store, state.profile, transaction),
+        besides=besides,
     )
 
 
@@ -235,12 +324,17 @@ class Waiting:
     """What it is."""
     choices: tuple[Choice, ...]
     """What is still to choose."""
+    problem: str | None = None
+    """What else is in the way: both together are no stack, or their lines cannot be merged."""
 
 
 def waiting(session: Session, profile: str | None = None) -> Waiting:
     """The merge into a profile (None: the one HEAD names) that is not done; raises `NoMergeError`."""
     state = read_state(session.store, names.short_name(branch_of(session.store, profile)))
-    return Waiting(state, _combine(session, state).choices)
+    try:
+        return Waiting(state, _combine(session, state).choices)
+    except (UnmergeableError, StackError) as error:
+        return Waiting(state, (), error.message)
 
 
 def settle(session: Session, choices: Mapping[str, Side], *, profile: str | None = None) -> Waiting:
@@ -251,33 +345,46 @@ def settle(session: Session, choices: Mapping[str, Side], *, profile: str | None
 
 
 def _chosen(state: State, known: Sequence[Choice], choices: Mapping[str, Side]) -> dict[str, Side]:
-    """What is settled after more choices."""
+    """What is settled after more choices: by name whatever was chosen before, by pattern what was not."""
     settled = dict(state.settled)
-    names_known = [*settled, *(str(choice.unit) for choice in known)]
-    for pattern, side in choices.items():
-        found = [name for name in names_known if name == pattern] or fnmatch.filter(names_known, pattern)
-        if not found:
-            raise NotFoundError(f"'{pattern}' is not to be chosen", hint=f"it could be: {', '.join(names_known)}")
-        settled |= dict.fromkeys(found, side)
-    return settled
+    undecided = [str(choice.unit) for choice in known]
+    exact = {name for name in choices if name in settled or name in undecided}
+    for name in choices:
+        if name not in exact:
+            found = [one for one in fnmatch.filter(undecided, name) if one not in exact]
+            if not found:
+                everything = ", ".join(dict.fromkeys([*undecided, *settled])) or "nothing"
+                raise NotFoundError(f"'{name}' is not to be chosen", hint=f"what is: {everything}")
+            settled |= dict.fromkeys(found, choices[name])
+    return settled | {name: choices[name] for name in exact}
 
 
 def edit_choices(session: Session, change: Callable[[str], str], *, profile: str | None = None) -> Waiting:
-    """Have the stack file edited, with git's markers around what is in conflict; raises what parsing raises."""
-    state = waiting(session, profile).state
-    objects = session.store.objects
+    """Have the stack file edited, with git's markers around what is to choose.
+
+    What was edited is kept also where it is no stack: then `StackError` is raised, and it can be edited again.
+    """
+    before = waiting(session, profile)
+    state = before.state
     text = state.text
     if text is None:
-        base = read_profile(objects, state.base).text if state.base is not None else ""
-        ours, theirs = (read_profile(objects, one).text for one in (state.ours, state.theirs))
-        text = with_markers(base, ours, theirs, (state.profile, state.theirs[:12]))
+        objects = session.store.objects
+        try:
+            sides = (state.profile, state.theirs[:12])
+            text = marked(objects, state.bases, state.ours, state.theirs, settled=state.settled, names=sides)
+        except UnmergeableError:
+            text = read_profile(objects, state.ours).text
     edited = change(text)
-    parse_stack(edited)
     write_state(session.store, replace(state, text=edited))
+    try:
+        parse_stack(edited)
+    except StackError as error:
+        error.hint = f"hdist {state.kind}{_option(session, state)} --edit shows it again"
+        raise
     return waiting(session, profile)
 
 
-def proceed(session: Session, *, profile: str | None = None) -> Merged:
+def proceed(session: Session, *, profile: str | None = None, message: str | None = None) -> Merged:
     """Record a merge for which all is chosen, and go on with what comes after; raises as `merge` does."""
     store = session.store
     branch = branch_of(store, profile)
@@ -286,22 +393,48 @@ def proceed(session: Session, *, profile: str | None = None) -> Merged:
         raise ConflictError(
             f"'{state.profile}' has moved since the {state.kind} began", hint=f"hdist {state.kind} --abort, and again"
         )
-    done = _go_on(session, state)
-    for number, commit in enumerate(state.todo):
-        later = _state_of(session, state.kind, state.profile, commit, None)
-        todo = state.todo[number + 1 :]
-        done = replace(_go_on(session, replace(later, ours=done.commit, todo=todo)), before=state.ours)
-    return done
+    return _go_on(session, replace(state, message=message) if message is not None else state)
 
 
-def abort(session: Session, *, profile: str | None = None) -> State | None:
-    """Give up a merge: the profile is as it was before; raises `NoMergeError`. None if its state is damaged."""
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """What was given up."""
+
+    profile: str
+    """The profile."""
+    kind: Kind
+    """By which command it had begun."""
+    commit: CommitId | None
+    """Where the profile is now."""
+    moved: bool
+    """Whether it went back over commits that the command had recorded."""
+
+
+def abort(session: Session, *, profile: str | None = None) -> Aborted:
+    """Give up a merge: the profile is as it was before it began, unless it has moved since.
+
+    Raises `NoMergeError`. A merge whose state is damaged is given up too, and the profile stays where it is.
+    """
     store = session.store
-    name = names.short_name(branch_of(store, profile))
+    branch = branch_of(store, profile)
+    name = names.short_name(branch)
     try:
-        state = read_state(store, name)
+        state: State | None = read_state(store, name)
     except DamagedError:
         state = None
-    with store.refs.transaction(f"{state.kind if state else 'merge'}: given up") as transaction:
-        end(store, name, transaction)
-    return state
+    tip = store.refs.get(branch)
+    back = state is not None and tip == state.ours != state.start
+    kind: Kind = state.kind if state is not None else "merge"
+    with store.refs.transaction(f"{kind}: given up") as transaction:
+        _drop(store, name, transaction)
+        if state is not None and back:
+            transaction.update(branch, state.start, old=tip)
+    return Aborted(name, kind, state.start if state is not None and back else tip, back)
+
+
+def _drop(store: Store, profile: str, transaction: Transaction) -> None:
+    """Forget a merge, also one whose ref cannot be read."""
+    try:
+        end(store, profile, transaction)
+    except HashdistError:
+        transaction.drop_unreadable(state_ref(profile))

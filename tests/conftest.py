@@ -20,7 +20,7 @@ from hashdist.workflow.session import Session
 settings.register_profile("hashdist", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("hashdist")
 
-pytest_plugins = ["hosts", "jails", "modules", "pythons", "upstream"]
+pytest_plugins = ["hosts", "jails", "modules", "pythons", "git_servers", "upstream"]
 
 IDENTITY = "Ada <ada@example.org>"
 START = 1_700_000_000

@@ -52,7 +52,7 @@ def push(store: Store, remote: Remote, sent: Sequence[Sent], *, env: Mapping[str
     program = GitProgram({**env, "PATH": store.search_path}, network)
     url = for_git(remote.url)
     leases = [f"--force-with-lease={one.ref}:{one.expected or ''}" for one in sent if one.force]
-    refspecs = [f"{'+' if one.force else ''}{one.commit or ''}:{one.ref}" for one in sent]
+    refspecs = [f"{one.commit or ''}:{one.ref}" for one in sent]  # with '+' no lease would count
     arguments = ["push", "--porcelain", "--progress", "--atomic", "--no-verify", *leases, "--", url, *refspecs]
     besides = {name: value for name, value in store.git_env().items() if name == "GIT_ALTERNATE_OBJECT_DIRECTORIES"}
     with network.progress.task(remote.name, None, "step") as task:

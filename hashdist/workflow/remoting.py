@@ -223,22 +223,24 @@ def push(
         theirs = following.branch if following is not None and following.remote == remote.name else profile
         known = store.refs.get(remote.refs + theirs)
         heads.append((profile, Sent(tip, names.HEADS + theirs, expected=known, force=force)))
-        _collect(store, tip, known, sources, local)
+        _collect(store, tip, None if with_sources else known, sources, local)
     sent = [one for _, one in heads]
     sent += _tags(store) if tags else []
     sent += _scans(store) if hosts else []
     network = session.fetcher.network()
     with in_use(store, purpose="push"):
-        wanted = dict.fromkeys(local)
+        wanted = dict.fromkeys([*local, *(sources if with_sources else ())])
         there = (
             fetching.has_refs(store, remote, [names.SOURCES + id for id in wanted], env=session.env, network=network)
             if wanted
             else {}
         )
-        missing = {id: local[id] for id in wanted if names.SOURCES + id not in there}
+        missing = {id: package for id, package in local.items() if names.SOURCES + id not in there}
         if missing and not with_local:
             raise _refusal(store, remote, missing)
-        for id in dict.fromkeys([*missing, *(sources if with_sources else ())]):
+        for id in wanted:
+            if names.SOURCES + id in there:
+                continue
             commit = store.refs.get(names.SOURCES + id)
             if commit is None:
                 done.absent.append(id)
@@ -275,7 +277,7 @@ def _collect(
     sources: dict[SourceId, str],
     local: dict[SourceId, str],
 ) -> None:
-    """The sources of the commits that the other side has not got: those of everywhere, and those of here alone."""
+    """The sources of the commits that the other side has not got: what servers have, and what is of here alone."""
     stop = known if known is not None and known in store.objects else None
     seen = set()
     for commit in walk(store.objects, tip, stop=stop):
@@ -289,8 +291,11 @@ def _collect(
             continue  # merged as text: the commit after it has them
         for package, pins in document.items():
             for pin in pins.values():
-                where = sources if pin.get("url") is not None else local
+                url = pin.get("url")
+                where = sources if url is not None and not remotes.is_local(url) else local
                 where.setdefault(SourceId(pin["tree"]), package)
+    for id in sources:  # what others can have too is not nowhere else
+        local.pop(id, None)
 
 
 def _refusal(store: Store, remote: Remote, missing: dict[SourceId, str]) -> LocalSourcesError:

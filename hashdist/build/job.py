@@ -121,7 +121,7 @@ def build(
         inputs = find_inputs(store, spec)
         if jailing.choice(spec.name) == "enforce":
             refuse_impure(store, spec.name, spec.inputs)
-        with _staged(store, spec) as place, jobserver.slot():
+        with staged(store, spec) as place, jobserver.slot():
             try:
                 return _make(Job(store, spec, place, inputs, jobserver, env, jailing, progress))
             except (BuildFailedError, JailInactiveError):
@@ -210,7 +210,7 @@ def workplace(store: Store, spec: Spec) -> str:
 
 
 @contextlib.contextmanager
-def _staged(store: Store, spec: Spec) -> Iterator[Workplace]:
+def staged(store: Store, spec: Spec) -> Iterator[Workplace]:
     """Give a build its directories: work in ``builds/``, and the artifact's final path, which gets baked in.
 
     What a crash left there is removed first. After a failure the unfinished artifact is moved beside the

@@ -59,10 +59,11 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("fetch", "bring what a remote has"),
         ("pull", "fetch, and merge"),
         ("push", "send profiles to a remote"),
+        ("bundle", "write profiles with all their sources into one file"),
     ),
     "Store": (
         ("source", "add, get and list sources"),
-        ("artifact", "list and show artifacts"),
+        ("artifact", "list, show, export and import artifacts"),
         ("host", "capture host software, and see when it changes"),
         ("jail", "run a command, and see what it uses undeclared"),
         ("learn", "what to declare, after builds or a command in the jail"),

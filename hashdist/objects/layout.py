@@ -47,6 +47,11 @@ class Layout:
 
         return _FIELD.sub(field, self.pattern)
 
+    @staticmethod
+    def plain(text: str) -> str:
+        """A name or version as it can stand in a path."""
+        return _UNSAFE.sub("_", text)
+
     def hash_part(self, artifact: ArtifactId) -> str:
         """The longest run of hash digits in the path: what a reference to the artifact must contain."""
         lengths = [int(length or 40) for field, length in _FIELD.findall(self.pattern) if field == "hash"]

@@ -63,7 +63,8 @@ class GitProgram:
         """
         if self.network.settings.offline and urlsplit(url).scheme != "file" and not url.startswith("/"):
             raise OfflineError(f"'{url}' would have to be fetched", hint="leave out --offline")
-        if urlsplit(url).scheme == "file" and not os.path.exists(local_path(url)):
+        path = url if url.startswith("/") else local_path(url) if urlsplit(url).scheme == "file" else None
+        if path is not None and not os.path.exists(path):
             raise UrlNotFoundError(f"nothing at '{url}'")
         command = [*self._command(), *arguments]
         env = {**_env(self.env, repository), **(besides or {})}

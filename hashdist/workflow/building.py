@@ -20,6 +20,7 @@ from hashdist.stack.file import parse_stack
 from hashdist.stack.lock import Lock
 from hashdist.stack.packages import HostEntry
 
+from .carrying import take_from
 from .hosts import drift_words, expected_of, live_host
 from .jailing import is_strict, jailing_of, refuse_impure_parts, summary
 from .profile import check_fresh, read_profile
@@ -40,6 +41,8 @@ class Built:
     """How many packages are there now."""
     report: BuildReport = field(default_factory=BuildReport)
     """What was done for it."""
+    taken: list[str] = field(default_factory=list)
+    """Artifacts that were taken from files."""
 
 
 def build_commit(session: Session, commit: CommitId, *, keep_going: bool = False) -> Built:
@@ -55,13 +58,24 @@ def build_commit(session: Session, commit: CommitId, *, keep_going: bool = False
 
 
 def build_lock(
-    session: Session, lock: Lock, *, text: str, keep_going: bool = False, only: Sequence[str] | None = None
+    session: Session,
+    lock: Lock,
+    *,
+    text: str,
+    keep_going: bool = False,
+    only: Sequence[str] | None = None,
+    places: Sequence[str] = (),
 ) -> Built:
     """Build what a lock names, or `only` some of its packages, jailed as the stack file `text` says.
+
+    What there is a file of in one of `places` (directories, or URLs of web servers) is taken from there.
 
     Raises `HostDriftError`, `BuildsFailedError`, `ImpureInputError` or what fetching raises.
     """
     plan, jailing = plan_jailed(session, lock, text, only=only)
+    taken = take_from(session, plan.jobs, places) if places else []
+    if taken:
+        plan, jailing = plan_jailed(session, lock, text, only=only)
     if plan.jobs or plan.host:
         ready_host(session, lock, plan)
     session.fetcher.bring_all(
@@ -88,7 +102,7 @@ def build_lock(
         raise
     if told := summary(report.jail):
         session.progress.note(told)
-    return Built(plan.total, report)
+    return Built(plan.total, report, [str(artifact) for artifact in taken])
 
 
 def plan_jailed(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from hashdist.cli import artifact_files
 from hashdist.cli.app import App, command as make, human_size
 from hashdist.cli.jailing import details, summary
 from hashdist.errors import ConflictError
@@ -114,5 +115,5 @@ def one_artifact(app: App, text: str) -> ArtifactId:
     return found[0]
 
 
-for _one in (list_, show, path, log):
+for _one in (list_, show, path, log, artifact_files.export, artifact_files.import_):
     command.add_command(_one)

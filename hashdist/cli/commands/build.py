@@ -35,22 +35,33 @@ _REASONS = 4
     help="Whether to tell, or hide, what builds use undeclared (HDIST_JAIL; the stack file; report).",
 )
 @click.option("-k", "--keep-going", is_flag=True, help="After a failure build what does not need it.")
+@click.option("--from", "places", multiple=True, metavar="DIR|URL", help="Take what there is a file of from there.")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be built.")
-def build(app: App, what: str | None, jobs: int | None, jail: str | None, keep_going: bool, dry_run: bool) -> None:
+def build(
+    app: App,
+    what: str | None,
+    jobs: int | None,
+    jail: str | None,
+    keep_going: bool,
+    places: tuple[str, ...],
+    dry_run: bool,
+) -> None:
     """Build what is missing of a profile (HEAD), or of a stack file that is not recorded."""
     app.jail = jail
     session = app.session if jobs is None else dataclasses.replace(app.session, jobs=jobs)
     if not dry_run and what is not None and not _is_file(what):
         total = all_sealed(app.store, find(app.store, what), strict=is_strict(session))
         if total is not None:
-            app.emit({"built": 0, "total": total}, lambda: iter(()))
+            app.emit({"built": 0, "taken": [], "total": total}, lambda: iter(()))
             app.say(nothing_to_do(total).rstrip("\n"))
             return
     with in_use(app.store, purpose="build"):
-        _build(app, session, what, keep_going=keep_going, dry_run=dry_run)
+        _build(app, session, what, keep_going=keep_going, places=places, dry_run=dry_run)
 
 
-def _build(app: App, session: Session, what: str | None, *, keep_going: bool, dry_run: bool) -> None:
+def _build(
+    app: App, session: Session, what: str | None, *, keep_going: bool, places: tuple[str, ...], dry_run: bool
+) -> None:
     commit = None
     if what is not None and _is_file(what):
         resolved = resolve_file(session, what, read_stack_file(what), before=None)
@@ -64,12 +75,13 @@ def _build(app: App, session: Session, what: str | None, *, keep_going: bool, dr
     if dry_run:
         _tell_plan(app, building.plan_jailed(session, lock, text)[0], lock, commit)
         return
-    built = building.build_lock(session, lock, text=text, keep_going=keep_going)
+    built = building.build_lock(session, lock, text=text, keep_going=keep_going, places=places)
     if commit is not None:
         building.remember(session, commit, lock, text=text)
     done = len(built.report.built)
-    app.emit({"built": done, "total": built.total}, lambda: iter(()))
-    app.say(f"built {done} of {built.total}" if done else nothing_to_do(built.total).rstrip("\n"))
+    app.emit({"built": done, "taken": built.taken, "total": built.total}, lambda: iter(()))
+    taken = f"took {len(built.taken)}, " if built.taken else ""
+    app.say(f"{taken}built {done} of {built.total}" if done or taken else nothing_to_do(built.total).rstrip("\n"))
 
 
 def _tell_plan(app: App, plan: BuildPlan, lock: Lock, commit: CommitId | None) -> None:

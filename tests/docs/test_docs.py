@@ -395,3 +395,22 @@ def test_how_to_share_a_store(shell, tmp_path):
 
     for name in ("own", "group", "apps"):
         remove_tree(str(tmp_path / name))
+
+
+def test_how_to_use_history_and_share(shell, tmp_path):
+    """What the pages about history and sharing show works as it stands."""
+    tool = "mkdir -p $PREFIX/bin && printf '#!/bin/sh\\n' > $PREFIX/bin/tool && chmod 755 $PREFIX/bin/tool"
+    (tmp_path / "person/stack.toml").write_text(package("zlib") + package("tool", tool, inputs='["zlib"]'))
+    (tmp_path / "person/src").mkdir()
+    (tmp_path / "person/src/file").write_text("mine")
+    assert shell("hdist commit -m first; hdist checkout --build").returncode == 0
+    for page in ("docs/how-to/history.md", "docs/how-to/other-repositories.md"):
+        assert shell("hdist checkout --build main").returncode == 0
+        for block in blocks(page, "console"):
+            for command, expected in steps(block):
+                done = shell(command)
+                assert done.returncode == 0, f"{command}\n{done.stdout}"
+                assert not expected or matches(expected, done.stdout), f"{command}\n{done.stdout}"
+    from hashdist.fsutil.removal import remove_tree
+
+    remove_tree(str(tmp_path / "person/second"))

@@ -88,12 +88,14 @@ class App:
     def session(self) -> Session:
         """The store with the user's environment."""
         from hashdist.hostscan.scans import Where  # noqa: PLC0415 - see above
+        from hashdist.objects.signing import Signer  # noqa: PLC0415
         from hashdist.workflow.session import Session  # noqa: PLC0415
 
-        from .configuration import jail_choice, named_class  # noqa: PLC0415
+        from .configuration import jail_choice, named_class, trust_paths  # noqa: PLC0415
 
         where = Where.here(named_class(self.env))
         jail, default_jail = jail_choice(self.env, self.jail)
+        signers, key = trust_paths(self.env)
         return Session(
             self.store,
             self.env,
@@ -105,6 +107,8 @@ class App:
             jail=jail,
             default_jail=default_jail,
             trust=self.trust,
+            signers=signers,
+            signer=Signer(key, self.env) if key is not None else None,
         )
 
     @functools.cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from hashdist.errors import InvalidError
+from hashdist.errors import InvalidError, NotFoundError
 from hashdist.refs.names import check_ref_name
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _KINDS: dict[str, dict[str, type]] = {
     },
     "host": {"class": str},
     "build": {"jail": str},
+    "trust": {"signers": str, "sign": str},
 }
 
 
@@ -68,12 +69,80 @@ def settings_files(env: Mapping[str, str]) -> list[str]:
     return ["/etc/hashdist/config.toml", os.path.join(own, "hashdist", "config.toml")]
 
 
+def trust_paths(env: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The file of those of whom one must have signed (``trust.signers``), and the key to sign with (``trust.sign``)."""
+    table = settings_table(env, "trust")
+    found = [table.get("signers"), table.get("sign")]
+    signers, key = (os.path.abspath(os.path.expanduser(path)) if path else None for path in found)
+    return signers, key
+
+
+def all_settings(env: Mapping[str, str]) -> dict[str, Any]:
+    """All settings that are set, the user's before the system's, by ``table.key``."""
+    return {f"{table}.{key}": value for table in _KINDS for key, value in sorted(settings_table(env, table).items())}
+
+
+def one_setting(env: Mapping[str, str], key: str) -> Any:
+    """One setting; raises `NotFoundError` if it is not set, `InvalidError` if there is none of that name."""
+    _check_key(key)
+    found = all_settings(env)
+    if key not in found:
+        raise NotFoundError(f"'{key}' is not set", hint=f"hdist config {key} VALUE")
+    return found[key]
+
+
+def change(env: Mapping[str, str], key: str, value: str | None) -> str:
+    """Set a key in the user's file, or with None forget it, keeping comments; return the file's path.
+
+    Raises `InvalidError` for what may not stand there, and then nothing changed.
+    """
+    import tomlkit  # noqa: PLC0415 - only here
+
+    from hashdist.fsutil.atomic import write_file  # noqa: PLC0415
+    from hashdist.stack.editing import set_key, unset_key  # noqa: PLC0415
+
+    _check_key(key)
+    path = settings_files(env)[-1]
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        text = ""
+    _checked(path, text.encode())
+    if value is None:
+        text = unset_key(text, key)
+    else:
+        number = value.isascii() and value.isdecimal()
+        text = set_key(text, key, value)
+        if number:
+            document: Any = tomlkit.parse(text)
+            table, _, name = key.partition(".")
+            document[table][name] = int(value)
+            text = tomlkit.dumps(document)
+    _checked(path, text.encode())
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_file(path, text.encode())
+    return path
+
+
+def _check_key(key: str) -> None:
+    table, _, name = key.partition(".")
+    if table not in _KINDS or name.partition(".")[0] not in _KINDS[table]:
+        known = ", ".join(f"{one}.{name}" for one, names in _KINDS.items() for name in names)
+        raise InvalidError(f"no setting '{key}'", hint=f"there are {known}")
+
+
 def _read(path: str) -> dict[str, dict[str, Any]]:
     try:
         with open(path, "rb") as file:
             data = file.read()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return {}
+    return _checked(path, data)
+
+
+def _checked(path: str, data: bytes) -> dict[str, dict[str, Any]]:
+    """What a file of settings says; raises `InvalidError`."""
     import tomllib  # noqa: PLC0415 - most have no such file
 
     try:

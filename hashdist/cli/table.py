@@ -7,6 +7,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
     "Start": (
         ("init", "make a store"),
         ("new", "write a starter stack file"),
+        ("config", "look at settings and change them"),
         ("doctor", "tell what is here and what is missing"),
         ("completion", "print the completion script of a shell"),
     ),

@@ -17,6 +17,7 @@ from .git_program import git_env
 from .ids import BlobId, CommitId, ObjectId, TreeId
 from .loose import LooseObjects
 from .packed import PackedReader
+from .signing import Signer, signed_commit
 from .snapshot import Known, snapshot
 from .tree import Entry, Mode, decode, encode
 
@@ -269,6 +270,7 @@ class ObjectDatabase:
         time: int,
         message: str,
         change_of: Commit | None = None,
+        signer: Signer | None = None,
     ) -> CommitId:
         """Write a commit; `time` is in seconds since 1970, the zone is UTC.
 
@@ -277,7 +279,16 @@ class ObjectDatabase:
         author = f"{identity} {time}" if change_of is None else f"{change_of.author} {change_of.authored}"
         lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
         lines += [f"author {author} +0000", f"committer {identity} {time} +0000", "", message.rstrip() + "\n"]
-        return CommitId(self._write("commit", "\n".join(lines).encode(errors="backslashreplace").replace(b"\0", b"")))
+        data = "\n".join(lines).encode(errors="backslashreplace").replace(b"\0", b"")
+        return CommitId(self._write("commit", signed_commit(data, signer.sign(data)) if signer is not None else data))
+
+    def add_tag(
+        self, commit: CommitId, *, name: str, identity: Identity, time: int, message: str, signer: Signer | None = None
+    ) -> ObjectId:
+        """Write a tag object of a commit, with a message; signed where there is a signer."""
+        lines = [f"object {commit}", "type commit", f"tag {name}", f"tagger {identity} {time} +0000", ""]
+        data = "\n".join([*lines, message.rstrip() + "\n"]).encode(errors="backslashreplace").replace(b"\0", b"")
+        return ObjectId(self._write("tag", data + signer.sign(data).encode() if signer is not None else data))
 
     def _write(self, kind: str, data: bytes) -> str:
         self.unsynced = True

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hashdist.errors import InvalidError, NotFoundError
+from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import CommitId, ObjectId, SourceId
+from hashdist.objects.signing import check_signature
 from hashdist.refs import names
 from hashdist.refs.edges import EdgeReader
 from hashdist.sources.git_remote import GitProgram
@@ -61,10 +63,19 @@ class Fetched:
     """What was not taken, and why."""
 
 
-def fetch(store: Store, remote: Remote, *, env: Mapping[str, str], network: Network, prune: bool = False) -> Fetched:
+def fetch(
+    store: Store,
+    remote: Remote,
+    *,
+    env: Mapping[str, str],
+    network: Network,
+    prune: bool = False,
+    signers: str | None = None,
+) -> Fetched:
     """Bring a remote's profiles, tags and host scans; with `prune` forget those that it has no more.
 
-    Raises `HostileError` when something sent breaks the rules: then nothing of it is taken; or `NetworkError`.
+    With `signers`, a file, each profile and tag must be signed by somebody in it, or `UnsignedError` is raised. Raises
+    `HostileError` when something sent breaks the rules; in both cases nothing of it is taken. Or `NetworkError`.
     """
     mine = store.refs.all()
     haves = {name: id for name, id in mine.items() if name.startswith((names.HEADS, names.TAGS, remote.refs))}
@@ -75,6 +86,8 @@ def fetch(store: Store, remote: Remote, *, env: Mapping[str, str], network: Netw
         validator = Validator(place.objects, network.settings.limits)
         wanted = _wanted(place, validator, found)
         _validate(place, validator, wanted, haves)
+        if signers is not None:
+            _check_signatures(store, place, wanted, haves, {**env, "PATH": store.search_path}, signers)
         with store.lock(shared=True, purpose="fetch"):
             place.take_over(list(wanted.values()), list(haves.values()))
             _move(store, remote, wanted, found, prune=prune)
@@ -145,6 +158,22 @@ def _validate(
         if kind == "profile":
             for tip in dict.fromkeys(tips):
                 validator.tip(edges.peeled(tip))
+
+
+def _check_signatures(
+    store: Store,
+    place: Quarantine,
+    wanted: Mapping[str, CommitId],
+    haves: Mapping[str, CommitId],
+    env: Mapping[str, str],
+    signers: str,
+) -> None:
+    """A signature of the newest commit is one of all before it, since it names them."""
+    known = set(haves.values())
+    program = {**git_env(place.path, store.search_path), "HOME": env.get("HOME", "/")}
+    for name, id in wanted.items():
+        if name.startswith((names.HEADS, names.TAGS)) and id not in known:
+            check_signature(id, signers, kind=place.objects.kind(id), env=program)
 
 
 def _move(store: Store, remote: Remote, wanted: Mapping[str, CommitId], found: Fetched, *, prune: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hashdist.errors import ConflictError, NotFoundError
 from hashdist.objects.ids import CommitId
+from hashdist.objects.signing import Signer
 from hashdist.refs import names
 from hashdist.refs.database import Transaction
 from hashdist.store.checkouts import registered
@@ -23,6 +24,25 @@ def create_branch(store: Store, name: str, start: str | None) -> CommitId:
 def create_tag(store: Store, name: str, start: str | None) -> CommitId:
     """Make a tag at a revision (None: HEAD); raises `ConflictError` if there is one of that name."""
     return _create(store, names.TAGS + names.check_short_name(name, what="tag"), start, what="tag")
+
+
+def create_message_tag(
+    store: Store, name: str, start: str | None, *, message: str, signer: Signer | None = None
+) -> CommitId:
+    """Make a tag of git's own, with a message, and signed where there is a signer; return the commit it is of."""
+    ref = names.TAGS + names.check_short_name(name, what="tag")
+    if store.refs.get(ref) is not None:
+        raise ConflictError(
+            f"there is a tag '{name}' already", hint="choose another name, or delete that one: hdist tag -d"
+        )
+    with store.lock(shared=True, purpose="tag"):
+        commit = find(store, start)
+        store.objects.bring(commit)
+        tag = store.objects.add_tag(
+            commit, name=name, identity=store.author, time=store.now(), message=message, signer=signer
+        )
+        store.refs.update(ref, CommitId(tag), old=None, reason=f"tag: from {start or 'HEAD'}")
+    return commit
 
 
 def _create(store: Store, ref: str, start: str | None, *, what: str) -> CommitId:

@@ -82,6 +82,7 @@ def make_commit(
         time=session.store.now(),
         message=message,
         change_of=change_of,
+        signer=session.signer,
     )
 
 

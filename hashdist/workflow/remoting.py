@@ -57,7 +57,9 @@ def fetch(session: Session, name: str | None = None, *, prune: bool = False) -> 
     store = session.store
     remote = remotes.find_remote(store, name, profile=_profile(store))
     with in_use(store, purpose="fetch"):
-        found = fetching.fetch(store, remote, env=session.env, network=session.fetcher.network(), prune=prune)
+        found = fetching.fetch(
+            store, remote, env=session.env, network=session.fetcher.network(), prune=prune, signers=session.signers
+        )
     return remote, found
 
 
@@ -75,7 +77,9 @@ def clone(session: Session, url: str, name: str | None) -> Cloned:
     remote = remotes.add_remote(store, name, url)
     try:
         with in_use(store, purpose="clone"):
-            fetched = fetching.fetch(store, remote, env=session.env, network=session.fetcher.network())
+            fetched = fetching.fetch(
+                store, remote, env=session.env, network=session.fetcher.network(), signers=session.signers
+            )
             theirs = _default(session, remote)
             tip = fetching.tracked(store, remote, theirs)
             _make(store, branch, tip, reason=f"clone: from {url}")
@@ -153,7 +157,9 @@ def pull(
     following = remotes.followed(store, mine)
     theirs = following.branch if following is not None and following.remote == remote.name else mine
     with in_use(store, purpose="pull"):
-        fetched = fetching.fetch(store, remote, env=session.env, network=session.fetcher.network())
+        fetched = fetching.fetch(
+            store, remote, env=session.env, network=session.fetcher.network(), signers=session.signers
+        )
     tip = fetching.tracked(store, remote, theirs)
     before = store.refs.get(branch)
     if before is None:

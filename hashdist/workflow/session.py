@@ -11,6 +11,7 @@ from hashdist.errors import NetworkError
 from hashdist.hostscan.platform import this_platform
 from hashdist.hostscan.scans import Where
 from hashdist.objects.ids import SourceId
+from hashdist.objects.signing import Signer
 from hashdist.objects.spec import Platform
 from hashdist.progress import SILENT, Progress
 from hashdist.remote.fetching import bring_source
@@ -50,6 +51,10 @@ class Session:
     """Whether the stack at hand came from elsewhere."""
     trust: bool = False
     """Whether such a stack may name what lies outside of its own directory."""
+    signers: str | None = None
+    """A file of those of whom one must have signed what comes from elsewhere; None: nobody has to."""
+    signer: Signer | None = None
+    """Signs the commits that are made; None: they are not signed."""
 
     @property
     def fetcher(self) -> Fetcher:

@@ -9,7 +9,8 @@ import click
 
 if TYPE_CHECKING:
     from hashdist.stack.merging import Side
-    from hashdist.workflow.merging.verbs import Merged, Waiting
+    from hashdist.workflow.merging.choosing import Waiting
+    from hashdist.workflow.merging.verbs import Merged
 
     from .app import App
 
@@ -50,7 +51,7 @@ def go_on(
     message: str | None = None,
 ) -> None:
     """Go on with what waits for choices, or give it up, or list what is to choose."""
-    from hashdist.workflow.merging import verbs  # noqa: PLC0415 - each command loads what it uses
+    from hashdist.workflow.merging import choosing, verbs  # noqa: PLC0415 - each command loads what it uses
 
     if abort:
         done = verbs.abort(app.session, profile=profile)
@@ -60,13 +61,13 @@ def go_on(
         return
     found = None
     if choices:
-        found = verbs.settle(app.session, choices, profile=profile)
+        found = choosing.settle(app.session, choices, profile=profile)
     if edit:
-        found = verbs.edit_choices(app.session, _editor, profile=profile)
+        found = choosing.edit_choices(app.session, _editor, profile=profile)
     if proceed:
         tell(app, verbs.proceed(app.session, profile=profile, message=message))
         return
-    _list(app, found or verbs.waiting(app.session, profile))
+    _list(app, found or choosing.waiting(app.session, profile))
 
 
 def _editor(text: str) -> str:
@@ -77,7 +78,7 @@ def _editor(text: str) -> str:
 
 
 def _list(app: App, found: Waiting) -> None:
-    from hashdist.workflow.merging.verbs import choice_lines  # noqa: PLC0415 - see above
+    from hashdist.workflow.merging.choosing import choice_lines  # noqa: PLC0415 - see above
 
     kind = found.state.kind
 

@@ -12,23 +12,17 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
-from hashdist.errors import ConflictError, DamagedError, NotFoundError
+from hashdist.errors import DamagedError, NotFoundError
 from hashdist.fsutil.locks import locked
 from hashdist.objects.ids import CommitId
 
 from . import names
 from .files import RefFiles
+from .transaction import SYMBOLIC, Transaction
 
 if TYPE_CHECKING:
     from .operations import Operation
     from .reflog import ReflogEntry
-
-ZERO = "0" * 40
-_SYMBOLIC = "ref: "
-
-
-class RefMovedError(ConflictError):
-    """A ref that is not where it was expected to be."""
 
 
 class RefDamagedError(DamagedError):
@@ -78,9 +72,9 @@ class RefDatabase:
             value = self._loose(name)
             if value is None:
                 return self._packed().get(name)
-            if not value.startswith(_SYMBOLIC):
+            if not value.startswith(SYMBOLIC):
                 return self._id(name, value)
-            name = value[len(_SYMBOLIC) :]
+            name = value[len(SYMBOLIC) :]
         raise RefDamagedError(f"ref '{name}' leads to itself")
 
     def __getitem__(self, name: str) -> CommitId:
@@ -103,7 +97,7 @@ class RefDatabase:
     def symbolic(self, name: str) -> str | None:
         """The ref that a symbolic ref names; None if it is not one."""
         value = self._loose(name)
-        return value[len(_SYMBOLIC) :] if value and value.startswith(_SYMBOLIC) else None
+        return value[len(SYMBOLIC) :] if value and value.startswith(SYMBOLIC) else None
 
     def all(self, prefix: str = "refs/") -> dict[str, CommitId]:
         """All refs that begin with `prefix` (which ends in a slash), sorted, symbolic ones followed.
@@ -114,7 +108,7 @@ class RefDatabase:
         found = {name: id for name, id in self._packed().items() if name.startswith(prefix)}
         for name in self._loose_names(prefix):
             value = self._loose(name)
-            id = self._id(name, value) if value is not None and not value.startswith(_SYMBOLIC) else self.get(name)
+            id = self._id(name, value) if value is not None and not value.startswith(SYMBOLIC) else self.get(name)
             if id is None and not os.path.lexists(os.path.join(self.path, name)):
                 continue  # deleted since it was listed
             if id is None and not name.startswith(names.ROOTS):
@@ -284,7 +278,7 @@ class RefDatabase:
         """
         path = os.path.join(self.path, "packed-refs")
         loose = {name: value for name in self._loose_names("refs/") if (value := self._loose(name)) is not None}
-        plain = {name: self._id(name, value) for name, value in loose.items() if not value.startswith(_SYMBOLIC)}
+        plain = {name: self._id(name, value) for name, value in loose.items() if not value.startswith(SYMBOLIC)}
         if not plain:
             return
         refs = {**self._packed(), **plain}
@@ -317,98 +311,6 @@ class RefDatabase:
             if len(kept) < len(lines):
                 self.files.replace(path, b"".join(kept))
                 os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
-
-
-class Transaction:
-    """Moves that are checked together and then made."""
-
-    def __init__(self, database: RefDatabase, reason: str, *, undoable: bool) -> None:
-        self._database = database
-        self._undoable = undoable
-        self._reason = reason
-        self._moves: list[tuple[str, str, str | None]] = []
-        self._carried: list[tuple[str, str]] = []
-
-    def update(self, name: str, new: CommitId, *, old: CommitId | None) -> None:
-        """Move `name` from `old` (None: not there) to `new`; raises `RefMovedError`."""
-        names.check_ref_name(name)
-        found = self._database.get(name)
-        if found != old:
-            raise RefMovedError(
-                f"'{names.short_name(name)}' has moved: it is at {found or 'nothing'}, not at {old or 'nothing'}",
-                hint="look at it and try again",
-            )
-        if found is None:
-            self._check_room(name)
-        self._moves.append((name, new, found))
-
-    def set(self, name: str, new: CommitId) -> None:
-        """Move `name` to `new` from wherever it is."""
-        self.update(name, new, old=self._database.get(name))
-
-    def point(self, name: str, target: str) -> None:
-        """Make `name` a symbolic ref to the ref `target`."""
-        self._moves.append((name, _SYMBOLIC + target, self._database.get(name)))
-
-    def detach(self, name: str, new: CommitId) -> None:
-        """Make `name` hold the commit itself, even if it was a symbolic ref."""
-        self._moves.append((name, new, self._database.get(name)))
-
-    def delete(self, name: str, *, old: CommitId) -> None:
-        """Remove `name`, which is at `old`, with its reflog; raises `RefMovedError`."""
-        if self._database.get(name) != old:
-            raise RefMovedError(f"'{names.short_name(name)}' has moved", hint="look at it and try again")
-        self._moves.append((name, ZERO, old))
-
-    def plans_below(self, prefix: str) -> bool:
-        """Whether it moves a ref whose name begins so."""
-        return any(name.startswith(prefix) for name, _, _ in self._moves)
-
-    def planned(self, name: str) -> CommitId:
-        """What a ref will hold when the transaction is done, that it moves."""
-        return CommitId(next(new for moved, new, _ in reversed(self._moves) if moved == name))
-
-    def drop_unreadable(self, name: str) -> None:
-        """Remove a ref whatever it holds."""
-        self._moves.append((name, ZERO, None))
-
-    def mend(self, name: str, new: str) -> None:
-        """Have a ref that cannot be read hold a commit, or ``ref: `` and another's name."""
-        self._moves.append((name, new, None))
-
-    def carry_log(self, source: str, target: str) -> None:
-        """Give the reflog of a ref that goes to one that is made, before its own lines."""
-        self._carried.append((source, target))
-
-    def _check_room(self, name: str) -> None:
-        parts = name.split("/")
-        parents = ["/".join(parts[:count]) for count in range(2, len(parts))]
-        clash = next((parent for parent in parents if self._database.get(parent)), None)
-        clash = clash or next(iter(self._database.all(f"{name}/")), None)
-        if clash:
-            raise ConflictError(
-                f"'{names.short_name(name)}' cannot be beside '{names.short_name(clash)}'", hint="choose another name"
-            )
-
-    def _apply(self) -> None:
-        database = self._database
-        for _, new, _ in self._moves:
-            if new != ZERO and not new.startswith(_SYMBOLIC):
-                database._bring(CommitId(new))  # noqa: SLF001 - the two are one
-        if self._undoable:
-            held = {name: new for name, new, old in self._moves if new != ZERO or old is not None}
-            database.record(self._reason, [(name, database.value(name) or ZERO, new) for name, new in held.items()])
-        for name, new, old in self._moves:
-            if new == ZERO:
-                continue
-            target = database.get(new[len(_SYMBOLIC) :]) or ZERO if new.startswith(_SYMBOLIC) else new
-            # first, as git does: a ref that moved must not lack the line that says so
-            database.files.append_log(name, old or ZERO, target, self._reason)
-            database.files.write(name, new)
-        for source, carrier in self._carried:
-            database.files.carry_log(source, carrier)
-        # last, so that what remembers them is there first
-        database.drop({name for name, new, _ in self._moves if new == ZERO})
 
 
 def _as_bytes(name: str) -> bytes:

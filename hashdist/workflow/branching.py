@@ -8,7 +8,7 @@ from hashdist.errors import ConflictError, NotFoundError
 from hashdist.objects.ids import CommitId
 from hashdist.objects.signing import Signer
 from hashdist.refs import names
-from hashdist.refs.database import Transaction
+from hashdist.refs.transaction import Transaction
 from hashdist.store.checkouts import registered
 from hashdist.store.store import Store
 

@@ -10,7 +10,7 @@ from hashdist.objects.database import Commit
 from hashdist.objects.ids import CommitId, TreeId
 from hashdist.objects.tree import Entry, Mode
 from hashdist.refs import names
-from hashdist.refs.database import Transaction
+from hashdist.refs.transaction import Transaction
 
 from .pinning import Resolved
 from .profile import LOCK, SPECS, STACK

@@ -9,8 +9,8 @@ from hashdist.checkout.switch import Checkout
 from hashdist.errors import ConflictError, NotFoundError
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
-from hashdist.refs.database import Transaction
 from hashdist.refs.operations import Move, Operation
+from hashdist.refs.transaction import Transaction
 from hashdist.store.checkouts import registered
 from hashdist.store.store import Store
 

@@ -7,7 +7,8 @@ import pytest
 from hashdist.errors import ConflictError, InvalidError
 from hashdist.objects.database import NOBODY
 from hashdist.refs import names
-from hashdist.refs.database import RefDamagedError, RefMovedError
+from hashdist.refs.database import RefDamagedError
+from hashdist.refs.transaction import RefMovedError
 
 
 @pytest.fixture

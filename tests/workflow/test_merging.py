@@ -13,7 +13,7 @@ from hashdist.stack.file import StackError
 from hashdist.stack.units import Unit, units
 from hashdist.workflow import branching, building
 from hashdist.workflow.commit import commit_file, edit, update
-from hashdist.workflow.merging import verbs
+from hashdist.workflow.merging import choosing, verbs
 from hashdist.workflow.merging.state import MergeInProgressError, NoMergeError
 from hashdist.workflow.pinning import Moving
 from hashdist.workflow.profile import find, read_profile
@@ -85,7 +85,7 @@ def test_conflict(session, stack):
     change(session, "packages.c.version", "3", "exp")
     theirs = change(session, "packages.b.env.Y", "1", "exp")
     before = find(session.store, "main")
-    with pytest.raises(verbs.MergeConflictError) as error:
+    with pytest.raises(choosing.MergeConflictError) as error:
         verbs.merge(session, "exp")
     assert str(error.value).splitlines() == [
         "merge into 'main': 2 to choose",
@@ -97,19 +97,19 @@ def test_conflict(session, stack):
     with pytest.raises(MergeInProgressError):
         verbs.merge(session, "exp")
     with pytest.raises(NotFoundError, match="'b' is not to be chosen"):
-        verbs.settle(session, {"b": "ours"})
-    assert [str(one.unit) for one in verbs.settle(session, {"a": "ours"}).choices] == ["c"]
-    with pytest.raises(verbs.MergeConflictError):
+        choosing.settle(session, {"b": "ours"})
+    assert [str(one.unit) for one in choosing.settle(session, {"a": "ours"}).choices] == ["c"]
+    with pytest.raises(choosing.MergeConflictError):
         verbs.proceed(session)
-    assert verbs.settle(session, {"?": "theirs", "a": "ours"}).choices == ()
+    assert choosing.settle(session, {"?": "theirs", "a": "ours"}).choices == ()
     done = verbs.proceed(session)
     assert session.store.objects.commit(done.commit).parents == (before, theirs)
     found = read(session).lock.packages
     assert (found["a"].version, found["c"].version) == ("2", "3")
     with pytest.raises(NoMergeError):
-        verbs.waiting(session)
+        choosing.waiting(session)
     undo(session)
-    assert verbs.waiting(session).choices == ()
+    assert choosing.waiting(session).choices == ()
     assert verbs.proceed(session).how == "recorded"
 
 
@@ -128,21 +128,21 @@ def test_abort_and_gc(session, stack, clock):
     store = session.store
     before = change(session, "packages.a.version", "2")
     theirs = change(session, "packages.a.version", "3", "exp")
-    with pytest.raises(verbs.MergeConflictError):
+    with pytest.raises(choosing.MergeConflictError):
         verbs.merge(session, "exp")
     branching.delete_branch(store, "exp", force=True)
     clock.now += 100 * 86400
     sweeping.collect(store, Policy(grace=0))
     assert theirs in store.fresh_objects()
-    assert len(verbs.waiting(session).choices) == 1
+    assert len(choosing.waiting(session).choices) == 1
     given_up = verbs.abort(session)
     assert (given_up.kind, given_up.commit, given_up.moved, find(store, "main")) == ("merge", before, False, before)
     assert store.refs.all(names.MERGING) == {}
     undo(session)
-    assert len(verbs.waiting(session).choices) == 1
+    assert len(choosing.waiting(session).choices) == 1
     change(session, "packages.c.version", "9")
     with pytest.raises(ConflictError, match="has moved since"):
-        verbs.settle(session, {"a": "ours"})
+        choosing.settle(session, {"a": "ours"})
         verbs.proceed(session)
 
 
@@ -150,10 +150,10 @@ def test_edit(session, stack):
     """An editor gets git's markers; what it leaves must be a stack, and is what is recorded."""
     change(session, "packages.a.version", "2")
     change(session, "packages.a.version", "3", "exp")
-    with pytest.raises(verbs.MergeConflictError):
+    with pytest.raises(choosing.MergeConflictError):
         verbs.merge(session, "exp")
     with pytest.raises(StackError):
-        verbs.edit_choices(session, lambda text: text)
+        choosing.edit_choices(session, lambda text: text)
     seen = []
 
     def mend(text):
@@ -161,7 +161,7 @@ def test_edit(session, stack):
         head, _, rest = text.partition("<<<<<<< main\n")
         return f'{head}version = "4"  # neither\n{rest.partition(">>>>>>> ")[2].partition(chr(10))[2]}'
 
-    assert verbs.edit_choices(session, mend).choices == ()
+    assert choosing.edit_choices(session, mend).choices == ()
     assert 'version = "2"\n=======\nversion = "3"' in seen[0]
     verbs.proceed(session)
     assert read(session).lock.packages["a"].version == "4"
@@ -185,9 +185,9 @@ def test_pins(session, stack, write, monkeypatch):
     done = verbs.merge(session, "other")
     assert read(session, done.commit).lock.sources["d"] == moved
     update(session, Moving(all_sources=True), message="update", profile="third")
-    with pytest.raises(verbs.MergeConflictError, match="d: pin ours"):
+    with pytest.raises(choosing.MergeConflictError, match="d: pin ours"):
         verbs.merge(session, "third")
-    verbs.settle(session, {"d": "theirs"})
+    choosing.settle(session, {"d": "theirs"})
     assert read(session, verbs.proceed(session).commit).lock.sources["d"] == read(session, "third").lock.sources["d"]
 
 
@@ -212,9 +212,9 @@ def test_patches(session, stack, write):
     commit_file(session, path, message="ours again")
     write("fix.patch", lines.replace("line 18\n", "line XVIII\n"))
     commit_file(session, path, message="again", profile="other", force=True)
-    with pytest.raises(verbs.MergeConflictError, match=r"file:fix.patch: lines"):
+    with pytest.raises(choosing.MergeConflictError, match=r"file:fix.patch: lines"):
         verbs.merge(session, "other")
-    verbs.settle(session, {"file:fix.patch": "theirs"})
+    choosing.settle(session, {"file:fix.patch": "theirs"})
     assert b"XVIII" in read(session, verbs.proceed(session).commit).files["fix.patch"]
 
 
@@ -257,9 +257,9 @@ def test_several(session, stack):
     assert read(session).lock.packages["c"].version == "3"
     assert session.store.objects.commit(done.commit).subject == "packages.c.version=3"
     change(session, "packages.c.version", "5")
-    with pytest.raises(verbs.MergeConflictError):
+    with pytest.raises(choosing.MergeConflictError):
         verbs.cherry_pick(session, ["exp~1", "exp"])
-    verbs.settle(session, {"c": "theirs"})
+    choosing.settle(session, {"c": "theirs"})
     last = verbs.proceed(session)
     assert session.store.objects.commit(last.commit).subject == "packages.b.version=7"
     found = read(session).lock.packages
@@ -270,11 +270,11 @@ def test_removed_and_needed(session, stack):
     """A package that one side removed and the other began to need is told as the fault of the stack that it is."""
     edit(session, lambda text: remove_package(text, "c"), message="no c")
     change(session, "packages.b.inputs", '["a", "c"]', "exp")
-    with pytest.raises(verbs.MergeConflictError, match="'c'") as error:
+    with pytest.raises(choosing.MergeConflictError, match="'c'") as error:
         verbs.merge(session, "exp")
     assert "hdist merge --edit" in error.value.hint
-    assert "'c'" in verbs.waiting(session).problem
-    verbs.edit_choices(session, lambda text: text.replace('"c"]', "]").replace('"a", ]', '"a"]'))
+    assert "'c'" in choosing.waiting(session).problem
+    choosing.edit_choices(session, lambda text: text.replace('"c"]', "]").replace('"a", ]', '"a"]'))
     assert set(read(session, verbs.proceed(session).commit).lock.packages) == {"a", "b"}
 
 
@@ -331,9 +331,9 @@ def test_a_patch_that_went(session, stack, write):
     write("fix.patch", "two\n")
     commit_file(session, path, message="changed")
     edit(session, lambda text: unset_key(text, "packages.p.patches"), message="no patch", profile="other")
-    with pytest.raises(verbs.MergeConflictError, match="  p: "):
+    with pytest.raises(choosing.MergeConflictError, match="  p: "):
         verbs.merge(session, "other")
-    verbs.settle(session, {"p": "ours"})
+    choosing.settle(session, {"p": "ours"})
     assert read(session, verbs.proceed(session).commit).files == {"fix.patch": b"two\n"}
 
 
@@ -342,11 +342,11 @@ def test_names_and_patterns(session, stack):
     for profile, version in (("main", "2"), ("exp", "3")):
         for name in "abc":
             change(session, f"packages.{name}.version", version, profile)
-    with pytest.raises(verbs.MergeConflictError):
+    with pytest.raises(choosing.MergeConflictError):
         verbs.merge(session, "exp")
-    verbs.settle(session, {"a": "ours", "*": "theirs"})
-    assert verbs.waiting(session).state.settled == {"a": "ours", "b": "theirs", "c": "theirs"}
-    verbs.settle(session, {"b": "ours"})
+    choosing.settle(session, {"a": "ours", "*": "theirs"})
+    assert choosing.waiting(session).state.settled == {"a": "ours", "b": "theirs", "c": "theirs"}
+    choosing.settle(session, {"b": "ours"})
     verbs.proceed(session)
     assert [read(session).lock.packages[name].version for name in "abc"] == ["2", "2", "3"]
 
@@ -357,9 +357,9 @@ def test_nested_keys(session, stack):
     change(session, "packages.a.env.Y", "1")
     change(session, "packages.a.env.X", "2", "exp")
     change(session, "packages.a.env.Z", "2", "exp")
-    with pytest.raises(verbs.MergeConflictError, match=r'a: env.X ours "1", theirs "2"'):
+    with pytest.raises(choosing.MergeConflictError, match=r'a: env.X ours "1", theirs "2"'):
         verbs.merge(session, "exp")
-    verbs.settle(session, {"a": "ours"})
+    choosing.settle(session, {"a": "ours"})
     verbs.proceed(session)
     assert units(read(session).text)[Unit("packages", "a")]["env"] == {"X": "1", "Y": "1", "Z": "2"}
 
@@ -369,16 +369,16 @@ def test_markers_of_what_is_left(session, stack):
     for profile, version in (("main", "2"), ("exp", "3")):
         for name in "ab":
             change(session, f"packages.{name}.version", version, profile)
-    with pytest.raises(verbs.MergeConflictError):
+    with pytest.raises(choosing.MergeConflictError):
         verbs.merge(session, "exp")
-    verbs.settle(session, {"a": "theirs"})
+    choosing.settle(session, {"a": "theirs"})
     seen = []
     with pytest.raises(StackError):
-        verbs.edit_choices(session, lambda text: (seen.append(text), text.replace("=======", "[[["))[1])
+        choosing.edit_choices(session, lambda text: (seen.append(text), text.replace("=======", "[[["))[1])
     assert seen[0].count("<<<<<<< main") == 1
     assert '<<<<<<< main\nversion = "2"\n=======\nversion = "3"\n>>>>>>>' in seen[0]
     with pytest.raises(StackError):
-        verbs.edit_choices(session, lambda text: (seen.append(text), text)[1])
+        choosing.edit_choices(session, lambda text: (seen.append(text), text)[1])
     assert "[[[" in seen[1]
 
 
@@ -391,9 +391,9 @@ def test_host_entries_go_whole(session, stack, write):
         message="find",
         profile="exp",
     )
-    with pytest.raises(verbs.MergeConflictError, match="host:true"):
+    with pytest.raises(choosing.MergeConflictError, match="host:true"):
         verbs.merge(session, "exp")
-    verbs.settle(session, {"host:true": "theirs"})
+    choosing.settle(session, {"host:true": "theirs"})
     assert read(session, verbs.proceed(session).commit).lock.host["true"] == read(session, "exp").lock.host["true"]
 
 
@@ -403,15 +403,15 @@ def test_a_sequence_is_given_up_whole(session, stack):
     change(session, "packages.b.version", "5", "exp")
     change(session, "packages.c.version", "6", "exp")
     start = change(session, "packages.c.version", "2")
-    with pytest.raises(verbs.MergeConflictError):
+    with pytest.raises(choosing.MergeConflictError):
         verbs.cherry_pick(session, ["exp~1", "exp"])
     assert find(session.store, "main") != start
     given_up = verbs.abort(session)
     assert (given_up.commit, given_up.moved) == (start, True)
     assert find(session.store, "main") == start != before
-    with pytest.raises(verbs.MergeConflictError):
+    with pytest.raises(choosing.MergeConflictError):
         verbs.cherry_pick(session, ["exp", "exp~1"])
-    verbs.settle(session, {"c": "ours"})
+    choosing.settle(session, {"c": "ours"})
     done = verbs.proceed(session)
     assert done.skipped == (find(session.store, "exp"),)
     assert read(session).lock.packages["b"].version == "5"
@@ -447,7 +447,7 @@ def test_a_damaged_state(session, stack, damage):
     store = session.store
     change(session, "packages.a.version", "2")
     change(session, "packages.a.version", "3", "exp")
-    with pytest.raises(verbs.MergeConflictError):
+    with pytest.raises(choosing.MergeConflictError):
         verbs.merge(session, "exp")
     ref = f"{names.MERGING}main"
     if damage == "ref":
@@ -469,14 +469,14 @@ def test_renamed_and_deleted(session, stack):
     store = session.store
     change(session, "packages.a.version", "2")
     change(session, "packages.a.version", "3", "exp")
-    with pytest.raises(verbs.MergeConflictError):
+    with pytest.raises(choosing.MergeConflictError):
         verbs.merge(session, "main", profile="exp")
     with pytest.raises(ConflictError, match="is not done"):
         branching.rename_branch(store, "exp", "other")
     branching.delete_branch(store, "exp", force=True)
     assert store.refs.all(names.MERGING) == {}
     undo(session)
-    assert len(verbs.waiting(session, "exp").choices) == 1
+    assert len(choosing.waiting(session, "exp").choices) == 1
 
 
 def test_unrelated(session, stack, write):

@@ -10,7 +10,7 @@ from hashdist.errors import ConflictError, DamagedError, HashdistError, NotFound
 from hashdist.objects import canonical
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
-from hashdist.refs.database import Transaction
+from hashdist.refs.transaction import Transaction
 from hashdist.stack.merging import Side
 from hashdist.store.store import Store
 from hashdist.workflow.branching import remember

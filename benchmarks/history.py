@@ -14,12 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 from paired import command, paired
 
 from hashdist import Store
+from hashdist.objects.ids import CommitId
 from hashdist.stack.file import parse_stack
 from hashdist.store.making import init_store
+from hashdist.workflow.comparing import compare as compare_commits
 from hashdist.workflow.pinning import pin
 from hashdist.workflow.recording import record
 from hashdist.workflow.session import Session
@@ -69,6 +72,16 @@ def make_history(place: str, packages: int, commits: int) -> Session:
     return session
 
 
+def operation(session: Session, old: CommitId, new: CommitId) -> Callable[[], None]:
+    """The comparison alone, of a store that was just opened."""
+
+    def run() -> None:
+        store = Store.open(session.store.path, search_path=session.store.search_path)
+        compare_commits(store.objects, old, new, refs=store.refs)
+
+    return run
+
+
 def compare(session: Session, packages: int) -> None:
     """Time the commands beside git's."""
     git = ["git", "-C", session.store.git]
@@ -90,6 +103,8 @@ def compare(session: Session, packages: int) -> None:
         ends = [f"main~{far}", "main"]
         peer = command([*git, "diff", "--stat", *ends])
         paired(f"diff {of}, {words}", command([*hdist, "diff", *ends]), peer, limit=_LIMIT, peer="git diff --stat")
+        objects = [CommitId(subprocess.check_output([*git, "rev-parse", end], text=True).strip()) for end in ends]
+        paired(f"diff {of}, {words}, the operation", operation(session, *objects), peer, limit=_LIMIT, peer="git")
         paired(f"explain {of}, {words}", command([*hdist, "explain", *ends]), peer, limit=_LIMIT, peer="git")
 
 

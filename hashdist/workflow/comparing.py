@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId, SpecId
+from hashdist.objects.tree import Mode, ids_by_name
 from hashdist.refs.database import RefDatabase
 from hashdist.refs.edges import EdgeReader
 
 from .differences import Differences, SpecDocument, differences
-from .profile import LOCK
+from .profile import LOCK, SPECS
 
 #: What a package needs to run, by name.
 Requires = Mapping[str, tuple[str, ...]]
@@ -70,6 +71,7 @@ class Comparer:
         self._edges = EdgeReader(objects)
         self._sides: dict[CommitId, Side] = {}
         self._documents: dict[SpecId, SpecDocument] = {}
+        self._trees: dict[str, Mapping[str, SpecId]] = {}
 
     def commits(self, old: CommitId, new: CommitId) -> list[Change]:
         """The changes from one commit to another, sorted by name; equal specs are not looked into.
@@ -83,7 +85,7 @@ class Comparer:
     def side(self, commit: CommitId) -> Side:
         """What a commit of a profile names; raises `NotFoundError`."""
         if commit not in self._sides:
-            self._sides[commit] = Side(self._edges.specs(commit), *self._lock(commit))
+            self._sides[commit] = Side(self._specs(commit), *self._lock(commit))
         return self._sides[commit]
 
     def sides(self, before: Side, after: Side) -> list[Change]:
@@ -129,6 +131,16 @@ class Comparer:
         if id not in self._documents:
             self._documents[id] = SpecDocument(self._objects, id)
         return self._documents[id]
+
+    def _specs(self, commit: CommitId) -> Mapping[str, SpecId]:
+        """The specs of a commit; read quickly, since most of them are those of the commit before."""
+        entry = self._objects.find(self._objects.commit(commit).tree, SPECS)
+        if entry is None or entry.mode is not Mode.DIRECTORY:
+            return self._edges.specs(commit)
+        if entry.id not in self._trees:
+            found = ids_by_name(self._objects.raw_tree(entry.id))
+            self._trees[entry.id] = {name.decode(): SpecId(id.hex()) for name, id in found.items()}
+        return self._trees[entry.id]
 
     def _lock(self, commit: CommitId) -> tuple[Requires, frozenset[str]]:
         """What the packages of a commit need to run, and which are build-only: the lock, read for that alone."""

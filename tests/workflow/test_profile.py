@@ -95,9 +95,9 @@ def test_change_and_switch_back(session, committed):
     assert switch(session, "main") == first
     assert os.stat(first).st_ctime_ns == before
     changes = compare(session.store.objects, find(session.store, "main"), find(session.store, "exp"))
-    assert [(change.name, change.follows, change.details[0]) for change in changes] == [
-        ("a", False, "env X: (none) → 1"),
-        ("b", True, changes[1].details[0]),
+    assert [(change.name, change.follows, change.details) for change in changes] == [
+        ("a", False, ("env X: (none) → 1",)),
+        ("b", True, ()),
     ]
 
 

@@ -138,6 +138,13 @@ def follow(store: Store, profile: str, following: Following) -> None:
         _set(store, f"branch.{profile}.merge", names.HEADS + following.branch)
 
 
+def follow_no_more(store: Store, profile: str) -> None:
+    """Have a profile follow nothing."""
+    if followed(store, profile) is not None:
+        with store.refs.still("follow"):
+            _git(store, "--remove-section", f"branch.{profile}")
+
+
 def _followers(store: Store) -> dict[str, Following]:
     settings = _settings(store)
     found = {}

@@ -9,6 +9,7 @@ from hashdist.objects.ids import CommitId
 from hashdist.objects.signing import Signer
 from hashdist.refs import names
 from hashdist.refs.transaction import Transaction
+from hashdist.remote.remotes import follow, follow_no_more, followed
 from hashdist.store.checkouts import registered
 from hashdist.store.store import Store
 
@@ -75,6 +76,10 @@ def rename_branch(store: Store, old: str, new: str) -> CommitId:
         remember(store, transaction, source, commit)
         for head in heads:
             transaction.point(head, target)
+    following = followed(store, old)
+    if following is not None:
+        follow(store, new, following)
+        follow_no_more(store, old)
     return commit
 
 

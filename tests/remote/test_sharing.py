@@ -345,6 +345,9 @@ def test_commands(hdist, write, tmp_path):
     hdist("set", "packages.a.version=2", env=other)
     hdist("push", env=other)
     assert '"ref": "refs/remotes/origin/main"' in hdist("fetch", "--json").stdout
+    hdist("branch", "-m", "trunk")
+    assert hdist("remote", "list").stdout == f"origin {server}  followed by trunk\n"
+    hdist("branch", "-m", "main")
     assert "nothing new at origin" in hdist("fetch").stderr
     assert "fast-forward" in hdist("pull").stderr
     hdist("remote", "remove", "origin")

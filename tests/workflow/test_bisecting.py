@@ -1,6 +1,7 @@
 """Find the commit, and within it the packages, with which something began to go wrong."""
 
 import itertools
+import json
 import re
 
 import pytest
@@ -193,7 +194,8 @@ def test_commands(hdist, write):
     done = hdist("bisect", "run", "--packages", "--", *judge())
     assert re.search(r"^[0-9a-f]{40} is the first bad commit$", done.stdout, re.MULTILINE)
     assert done.stdout.endswith("to blame: a (1 of 2 that it changed)\n")
-    assert '"guilty": ["a"]' in hdist("bisect", "run", "--json", "--packages", "--", *judge()).stdout
+    loud = ["sh", "-c", f"echo noise; {judge()[2]}", *judge()[3:]]
+    assert json.loads(hdist("bisect", "run", "--json", "--packages", "--", *loud).stdout)["guilty"] == ["a"]
     hdist("bisect", "reset")
     hdist("bisect", "run", "--", "true", expect=3)
     assert "next is" in hdist("bisect", "start", "HEAD", "HEAD~2").stderr

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import sys
+from collections.abc import Iterator
 
 import click
 
@@ -25,14 +29,31 @@ def run(app: App, packages: bool, jobs: int | None, arguments: tuple[str, ...]) 
     """
     session = app.session if jobs is None else dataclasses.replace(app.session, jobs=jobs)
     words = command_of(arguments)
-    progress = judge(session, words, told=app.say)
-    blamed = None
-    if packages and progress.found is not None:
-        blamed = blame_packages(session, progress.found, words, told=app.say)
+    with _apart(app):
+        progress = judge(session, words, told=app.say)
+        blamed = None
+        if packages and progress.found is not None:
+            blamed = blame_packages(session, progress.found, words, told=app.say)
     if blamed is None:
         tell(app, progress)
     else:
         tell_guilty(app, progress, blamed)
+
+
+@contextlib.contextmanager
+def _apart(app: App) -> Iterator[None]:
+    """With ``--json`` have what the commands print on stderr: the document is alone on stdout."""
+    if not app.as_json:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 command = run

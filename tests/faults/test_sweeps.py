@@ -91,3 +91,19 @@ def test_host_scan(sweep, tmp_path, kinds):
     """A scan is recorded or not, whole."""
     tool = tmp_path.joinpath("work", "tool")
     sweep("host", "scan", f"path:{tool}").sweep(kinds)
+
+
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_undo(sweep, hdist, kinds):
+    """What was done is undone or not; a second try does not redo it."""
+    hdist("tag", "paper")
+    sweep("undo", hdist("undo", "--list").stdout.split()[0], done=frozenset({0, 4})).sweep(kinds)
+
+
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_merge(sweep, hdist, kinds):
+    """A merge is in the history or not, whole."""
+    hdist("branch", "side")
+    hdist("set", "packages.a.env.X=1")
+    hdist("set", "packages.b.env.X=1", "-b", "side")
+    sweep("merge", "side").sweep(kinds)

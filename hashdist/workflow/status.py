@@ -11,7 +11,8 @@ from hashdist.objects.ids import CommitId
 
 from .building import plan_lock
 from .hosts import Checked, check
-from .profile import read_profile
+from .merging.state import state_ref
+from .profile import is_stale, read_profile
 from .session import Session
 
 
@@ -35,6 +36,10 @@ class Status:
     """Those of them that are not built, inputs first."""
     host: Checked | None
     """How the host compares with what the tip was made with; None without a tip, or while packages are installed."""
+    merging: bool = False
+    """Whether a merge into the profile waits for choices."""
+    stale: bool = False
+    """Whether the tip was merged as text, and has to be resolved anew."""
 
 
 def status(session: Session, checkout: Checkout) -> Status:
@@ -49,4 +54,7 @@ def status(session: Session, checkout: Checkout) -> Status:
         with contextlib.suppress(HostChangingError):  # a package manager is at work: ask again later
             host = check(session, tip)
         total, missing = plan.total, tuple(spec.name for spec in plan.jobs)
-    return Status(checkout.path, checkout.branch, tip, checkout.commit, checkout.prefix, total, missing, host)
+    profile = checkout.branch
+    merging = profile is not None and refs.value(state_ref(profile)) is not None
+    stale = tip is not None and is_stale(session.store.objects, tip)
+    return Status(checkout.path, profile, tip, checkout.commit, checkout.prefix, total, missing, host, merging, stale)

@@ -497,6 +497,7 @@ def test_commands(hdist, write):
     hdist("set", "packages.a.version=3", "-b", "exp")
     done = hdist("merge", "exp", expect=4)
     assert 'hdist:   a: version ours "2", theirs "3"' in done.stderr or '  a: version ours "2"' in done.stderr
+    assert "a merge is not done: hdist merge" in hdist("status").stdout
     assert '"merge_conflict"' in hdist("merge", "--continue", "--json", expect=4).stdout
     assert hdist("merge").stdout == 'a: version ours "2", theirs "3", before "1"\n'
     assert "all is chosen: hdist merge --continue; undo: hdist undo" in hdist("merge", "--theirs", "a").stderr

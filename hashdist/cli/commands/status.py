@@ -29,6 +29,10 @@ def status(app: App, place: str | None) -> None:
         yield f"built     {found.total - len(found.missing)} of {found.total}"
         if found.missing:
             yield f"missing   {', '.join(found.missing)}: hdist build"
+        if found.merging:
+            yield "merging   a merge is not done: hdist merge"
+        if found.stale:
+            yield "stale     specs are older than stack.toml, it was merged as text: hdist update --resolve"
         yield from _host_lines(found.host)
 
     document = {
@@ -39,6 +43,8 @@ def status(app: App, place: str | None) -> None:
         "prefix": found.prefix,
         "total": found.total,
         "missing": list(found.missing),
+        "merging": found.merging,
+        "stale": found.stale,
         "host": [{"name": one.name, "kind": one.kind} for one in found.host.drifts] if found.host else [],
         "broken": [{"name": one.name, "missing": list(one.missing)} for one in found.host.broken] if found.host else [],
     }

@@ -325,16 +325,25 @@ class ObjectDatabase:
         return self.add_tree(here)
 
 
+def _field(line: str, name: str) -> str:
+    """The value of a header of a commit, which must be of a name; raises `ValueError`."""
+    key, _, value = line.partition(" ")
+    if key != name:
+        raise ValueError(f"'{key[:20]}' where '{name}' should be")
+    return value
+
+
 def _parse_commit(id: CommitId, data: bytes) -> Commit:
     head, _, message = data.decode("utf-8", errors="replace").partition("\n\n")
-    fields: dict[str, list[str]] = {}
-    for line in head.split("\n"):
-        key, _, value = line.partition(" ")
-        fields.setdefault(key, []).append(value)
+    lines = head.split("\n")
+    # in git's order, and no further: a parent that stands elsewhere is none
+    count = next((number for number, line in enumerate(lines[1:]) if not line.startswith("parent ")), 0)
     try:
-        author, authored, _zone = fields["author"][0].rsplit(" ", 2)
-        stamp = fields["committer"][0].rsplit(" ", 2)[1]
-        parents = tuple(map(CommitId, fields.get("parent", ())))
-        return Commit(id, TreeId(fields["tree"][0]), parents, author, int(authored), int(stamp), message)
-    except (KeyError, ValueError) as error:
+        tree = TreeId(lines[0].removeprefix("tree "))
+        parents = tuple(CommitId(line.removeprefix("parent ")) for line in lines[1 : count + 1])
+        who, by = lines[count + 1 : count + 3]
+        author, authored, _zone = _field(who, "author").rsplit(" ", 2)
+        stamp = _field(by, "committer").rsplit(" ", 2)[1]
+        return Commit(id, tree, parents, author, int(authored), int(stamp), message)
+    except ValueError as error:
         raise DamagedError(f"commit {id} is malformed") from error

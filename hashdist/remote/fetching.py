@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from hashdist.errors import InvalidError, NotFoundError
+from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import CommitId, ObjectId, SourceId
 from hashdist.objects.signing import check_signature
@@ -16,7 +16,7 @@ from hashdist.sources.network import Network
 from hashdist.store.store import Store
 
 from .quarantine import NEW, Quarantine, quarantine
-from .remotes import Remote, for_git
+from .remotes import Remote, for_git, remotes
 from .validating import HostileError, Kind, Validator
 
 #: git looks at what is sent, too; our sources have settings of git's in them, which are data.
@@ -37,6 +37,8 @@ _SOURCE_CHECKS = tuple(
 _KINDS: dict[str, Kind] = {names.HEADS: "profile", names.TAGS: "profile", names.HOSTS: "host scan"}
 #: A profile's name that would stand where the host scans of a remote are.
 _RESERVED = "hosts/"
+#: So many refs are asked for by name; for more all are listed.
+_NAMED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def fetch(
         _ask(store, place, remote.url, specs, env=env, network=network, checks=_CHECKS)
         found = Fetched()
         validator = Validator(place.objects, network.settings.limits)
-        wanted = _wanted(place, validator, found)
+        wanted = _wanted(place, validator, found, remotes(store))
         _validate(place, validator, wanted, haves)
         if signers is not None:
             _check_signatures(store, place, wanted, haves, {**env, "PATH": store.search_path}, signers)
@@ -111,7 +113,7 @@ def _ask(
         program.ask(for_git(url), *arguments, repository=place.path, task=task, check=check)
 
 
-def _wanted(place: Quarantine, validator: Validator, found: Fetched) -> dict[str, CommitId]:
+def _wanted(place: Quarantine, validator: Validator, found: Fetched, others: Collection[str]) -> dict[str, CommitId]:
     """What came and is of interest; the rest is noted."""
     wanted = {}
     for name, id in place.refs().items():
@@ -125,12 +127,14 @@ def _wanted(place: Quarantine, validator: Validator, found: Fetched) -> dict[str
         commit = _peeled(place, id)
         if commit is None:
             found.notes.append(f"not taken: '{short}' is no commit")
-        elif name.startswith(names.HEADS + _RESERVED):
+        elif f"{name}/".startswith(names.HEADS + _RESERVED):
             found.notes.append(f"not taken: '{short}', since host scans stand there")
         elif validator.kind(commit) != kind:
             found.notes.append(f"not taken: '{short}' is not of a {kind}")
+        elif name.startswith(names.TAGS) and (short == "HEAD" or short.partition("/")[0] in others):
+            found.notes.append(f"not taken: tag '{short}', which would be taken for a remote's profile")
         else:
-            wanted[name] = id
+            wanted[name] = id if name.startswith(names.TAGS) else commit
     return wanted
 
 
@@ -150,14 +154,10 @@ def _peeled(place: Quarantine, id: CommitId) -> CommitId | None:
 def _validate(
     place: Quarantine, validator: Validator, wanted: Mapping[str, CommitId], haves: Mapping[str, CommitId]
 ) -> None:
-    edges = EdgeReader(place.objects)
     for prefix, kind in _KINDS.items():
         tips = [id for name, id in wanted.items() if name.startswith(prefix)]
         if tips:
             validator.commits(place.new_commits(tips, list(haves.values())), kind=kind)
-        if kind == "profile":
-            for tip in dict.fromkeys(tips):
-                validator.tip(edges.peeled(tip))
 
 
 def _check_signatures(
@@ -179,6 +179,12 @@ def _check_signatures(
 def _move(store: Store, remote: Remote, wanted: Mapping[str, CommitId], found: Fetched, *, prune: bool) -> None:
     places = {_place(remote, name): id for name, id in wanted.items()}
     known = store.refs.all(remote.refs)
+    gone = {ref: old for ref, old in known.items() if ref not in places} if prune else {}
+    if gone:  # before others come, for which they may be in the way
+        with store.refs.transaction(f"fetch {remote.name}: prune") as transaction:
+            for ref, last in gone.items():
+                transaction.delete(ref, old=last)
+        found.moved += [Moved(ref, last, None) for ref, last in gone.items()]
     with store.refs.transaction(f"fetch {remote.name}") as transaction:
         for ref, id in places.items():
             old = store.refs.get(ref)
@@ -188,12 +194,12 @@ def _move(store: Store, remote: Remote, wanted: Mapping[str, CommitId], found: F
                 found.notes.append(f"not taken: there is another tag '{names.short_name(ref)}' here")
                 continue
             forced = old is not None and store.objects.merge_base(old, EdgeReader(store.objects).peeled(id)) != old
-            transaction.update(ref, id, old=old)
+            try:
+                transaction.update(ref, id, old=old)
+            except ConflictError as error:  # a name that cannot stand beside another one here
+                found.notes.append(f"not taken: {error.message}")
+                continue
             found.moved.append(Moved(ref, old, id, forced))
-        for ref, old in known.items() if prune else ():
-            if ref not in places:
-                transaction.delete(ref, old=old)
-                found.moved.append(Moved(ref, old, None))
 
 
 def _place(remote: Remote, name: str) -> str:
@@ -209,7 +215,7 @@ def default_branch(store: Store, url: str, *, env: Mapping[str, str], network: N
     """The profile that another side's HEAD names; None if it does not say."""
     program = GitProgram({**env, "PATH": store.search_path}, network)
     said = program.ask(for_git(url), "ls-remote", "--symref", "--", for_git(url), "HEAD").decode(errors="replace")
-    for line in said.splitlines():
+    for line in said.split("\n"):
         if line.startswith(f"ref: {names.HEADS}") and line.endswith("\tHEAD"):
             return line[len(f"ref: {names.HEADS}") : -len("\tHEAD")]
     return None
@@ -246,10 +252,12 @@ def has_refs(
     """Those of some refs that a remote has, with their commits."""
     program = GitProgram({**env, "PATH": store.search_path}, network)
     url = for_git(remote.url)
-    said = program.ask(url, "ls-remote", "--", url, *refs).decode(errors="replace")
-    pairs = (line.split("\t", 1) for line in said.splitlines() if "\t" in line)
+    wanted = set(refs)
+    asked = refs if len(refs) <= _NAMED else [f"{names.SOURCES}*"]
+    said = program.ask(url, "ls-remote", "--", url, *asked).decode(errors="replace")
+    pairs = (line.split("\t", 1) for line in said.split("\n") if "\t" in line)
     try:
-        return {name: CommitId(id) for id, name in pairs if name in refs}
+        return {name: CommitId(id) for id, name in pairs if name in wanted}
     except ValueError as error:
         raise HostileError(f"'{remote.url}' names objects as the store does not: {error}") from error
 

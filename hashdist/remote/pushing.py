@@ -49,11 +49,23 @@ def push(store: Store, remote: Remote, sent: Sequence[Sent], *, env: Mapping[str
 
     Raises `RemoteMovedError`, `PushRefusedError` or `NetworkError`.
     """
-    program = GitProgram({**env, "PATH": store.search_path}, network)
+    settings = ("push.gpgSign=false", "push.recurseSubmodules=no")
+    program = GitProgram({**env, "PATH": store.search_path}, network, settings)
     url = for_git(remote.url)
     leases = [f"--force-with-lease={one.ref}:{one.expected or ''}" for one in sent if one.force]
     refspecs = [f"{one.commit or ''}:{one.ref}" for one in sent]  # with '+' no lease would count
-    arguments = ["push", "--porcelain", "--progress", "--atomic", "--no-verify", *leases, "--", url, *refspecs]
+    arguments = [
+        "push",
+        "--porcelain",
+        "--progress",
+        "--atomic",
+        "--no-verify",
+        "--no-follow-tags",
+        *leases,
+        "--",
+        url,
+        *refspecs,
+    ]
     besides = {name: value for name, value in store.git_env().items() if name == "GIT_ALTERNATE_OBJECT_DIRECTORIES"}
     with network.progress.task(remote.name, None, "step") as task:
         try:

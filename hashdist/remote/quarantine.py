@@ -41,7 +41,7 @@ class Quarantine:
     def refs(self) -> dict[str, CommitId]:
         """What came: refs by their names at the other side; tags of git's own as what they are of, too."""
         output = self._git("for-each-ref", "--format=%(objectname) %(refname)", NEW.rstrip("/"))
-        pairs = (line.split(" ", 1) for line in output.decode(errors="surrogateescape").splitlines())
+        pairs = (line.split(" ", 1) for line in output.decode(errors="surrogateescape").split("\n") if line)
         return {f"refs/{name[len(NEW) :]}": CommitId(id) for id, name in pairs}
 
     def new_commits(self, tips: Collection[str], haves: Collection[str]) -> list[CommitId]:

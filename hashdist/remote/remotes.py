@@ -11,11 +11,12 @@ from hashdist import process
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.objects.git_program import git_env
 from hashdist.refs import names
-from hashdist.sources.declaration import git_url_fault
+from hashdist.sources.declaration import git_url_fault, without_credentials
 from hashdist.store.store import Store
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}\Z")
 _SCP = re.compile(r"[^/:]+@[^/:]+:")
+_WITH_PASSWORD = re.compile(r"(?![/.~])[^/]*(:/?/?)?[^/@]*:[^/@]*@")
 
 
 class NoRemoteError(NotFoundError):
@@ -53,6 +54,10 @@ def check_url(url: str, *, directory: str | None = None) -> str:
     """The URL as it is recorded: of a path the absolute one, relative to `directory`; raises `InvalidError`."""
     if not url or "\0" in url or "\n" in url or url.startswith("-"):
         raise InvalidError(f"'{url[:60]}' is no place of a repository")
+    if _WITH_PASSWORD.match(url) or (urlsplit(url).scheme in {"http", "https"} and without_credentials(url) != url):
+        raise InvalidError(
+            "holds a user name, password or token, which would be recorded: a credential helper gives it"
+        )
     if "://" not in url and not _SCP.match(url):
         path = os.path.expanduser(url)
         return os.path.normpath(os.path.join(directory or os.sep, path))
@@ -102,7 +107,7 @@ def find_remote(store: Store, name: str | None, *, profile: str | None = None) -
 
 def add_remote(store: Store, name: str, url: str) -> Remote:
     """Remember a remote; raises `ConflictError` if there is one of that name, or `InvalidError`."""
-    if not _NAME.match(name):
+    if not _NAME.match(name) or not names.is_ref_name(name):
         raise InvalidError(f"bad remote name '{name[:60]}'", hint="use letters, digits and . _ + -")
     known = remotes(store).get(name)
     if known is not None:

@@ -5,8 +5,8 @@ Walks over ids and never over paths: a tree of a few kilobytes can have more pat
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from hashdist.errors import HashdistError, InvalidError
@@ -14,7 +14,7 @@ from hashdist.objects.database import Commit, ObjectDatabase
 from hashdist.objects.ids import CommitId, ObjectId, SpecId, TreeId
 from hashdist.objects.importing import Limits
 from hashdist.objects.spec import read_spec
-from hashdist.objects.tree import Entry, InvalidTreeError, Mode
+from hashdist.objects.tree import Entry, InvalidTreeError, Mode, show_name
 from hashdist.stack.lock import Lock
 
 Kind = Literal["profile", "host scan", "other"]
@@ -23,9 +23,9 @@ STACK, LOCK, SPECS, SCAN, SPEC = b"stack.toml", b"lock.json", b"specs", b"scan.j
 #: Paths of one commit that people wrote: stack file, patches, notes.
 _PATHS = 10_000
 _DEPTH = 40
-_FILE = 64 << 20
+#: Bytes of one file, and of all that people wrote together.
+_FILE, _FILES = 16 << 20, 64 << 20
 _LATEST = 1 << 40
-_SPEC_ID = re.compile(rb'"spec": "([0-9a-f]{40})"')
 
 
 class HostileError(InvalidError):
@@ -41,7 +41,9 @@ class Validator:
         self._objects = objects
         self._limits = limits
         self._paths: dict[tuple[ObjectId, int], int] = {}
+        self._sizes: dict[ObjectId, int] = {}
         self._specs: dict[ObjectId, str] = {}
+        self._known: set[tuple[ObjectId, ObjectId, ObjectId | None]] = set()
 
     def kind(self, commit: CommitId) -> Kind:
         """What a commit is, by what it holds."""
@@ -63,17 +65,6 @@ class Validator:
             except HashdistError as error:
                 raise HostileError(f"commit {id}: {error.message}") from error
 
-    def tip(self, id: CommitId) -> None:
-        """Check the lock of a commit that a ref will lead to, wholly; raises `HostileError`."""
-        entry = self._objects.find(self._objects.commit(id).tree, LOCK.decode())
-        assert entry is not None, "its kind was looked at"
-        data = self._objects.blob(entry.id)
-        try:
-            Lock.decode(data)
-        except (HashdistError, ValueError, RecursionError) as error:
-            if b"\n<<<<<<< " not in data:  # a merge on a git host, which is resolved anew
-                raise HostileError(f"commit {id}: lock.json cannot be read: {error}") from error
-
     def source(self, commit: CommitId, id: str) -> None:
         """Check a commit that should hold a certain source and nothing else; raises `HostileError`."""
         found = self._objects.commit(commit)
@@ -87,32 +78,75 @@ class Validator:
         if not wanted <= entries.keys():
             raise HostileError(f"commit {commit.id} is not of a {kind}")
         if kind == "host scan":
-            self._spec(entries[SPEC], None)
+            self._scan(commit, entries)
             return
-        if b".gitmodules" in entries:
-            raise HostileError(f"commit {commit.id} has a '.gitmodules', which no profile has")
+        unfit = entries.keys() & {b".gitmodules", SCAN, SPEC, b"record.json"}
+        if unfit:
+            raise HostileError(f"commit {commit.id} has a '{min(unfit).decode()}', which no profile has")
         for name in (STACK, LOCK):
-            if entries[name].mode is not Mode.FILE or self._objects.size(entries[name].id) > _FILE:
-                raise HostileError(f"commit {commit.id}: '{name.decode()}' is no file, or larger than {_FILE} bytes")
+            self._file(commit, entries[name])
         others = [entry for name, entry in entries.items() if name != SPECS]
         if sum(self._count(entry, 1) for entry in others) > _PATHS:
             raise HostileError(f"commit {commit.id} has more than {_PATHS} paths (limit: paths)")
-        specs = self._specs_of(entries.get(SPECS), commit)
-        known = {match.decode() for match in _SPEC_ID.findall(self._objects.blob(entries[LOCK].id))}
-        stale = f'"stack": "{entries[STACK].id}"'.encode() not in self._objects.blob(entries[LOCK].id)
-        if not stale and known != specs:
-            other = min(known ^ specs)
-            raise HostileError(f"commit {commit.id}: its lock and its specs differ: {other}")
+        if sum(self._size(entry) for entry in others) > _FILES:
+            raise HostileError(f"commit {commit.id} has more than {_FILES} bytes of files (limit: files)")
+        specs = entries.get(SPECS)
+        key = (entries[STACK].id, entries[LOCK].id, specs.id if specs is not None else None)
+        if key not in self._known:
+            self._lock(commit, entries, self._specs_of(specs, commit))
+            self._known.add(key)
 
-    def _specs_of(self, entry: Entry | None, commit: Commit) -> set[str]:
+    def _lock(self, commit: Commit, entries: Mapping[bytes, Entry], specs: Mapping[str, str]) -> None:
+        """Check that a lock is one, and names the specs that stand beside it, unless somebody merged it as text."""
+        data = self._objects.blob(entries[LOCK].id)
+        try:
+            lock = Lock.decode(data)
+        except (HashdistError, ValueError, RecursionError) as error:
+            if b"\n<<<<<<< " in data:
+                return  # it is resolved anew
+            raise HostileError(f"commit {commit.id}: lock.json cannot be read: {error}") from error
+        if lock.stack == entries[STACK].id and {name: str(id) for name, id in lock.specs.items()} != specs:
+            raise HostileError(f"commit {commit.id}: its lock and its specs differ")
+
+    def _scan(self, commit: Commit, entries: Mapping[bytes, Entry]) -> None:
+        """Check a scan of a host: these files and no others."""
+        if not entries.keys() <= {SCAN, SPEC, b"manifest", b"packages"}:
+            raise HostileError(f"commit {commit.id} has what no scan of a host has")
+        for name, entry in entries.items():
+            if name != SPEC:
+                self._file(commit, entry)
+        try:
+            fits = isinstance(json.loads(self._objects.blob(entries[SCAN].id)), dict)
+        except (ValueError, RecursionError):
+            fits = False
+        if not fits:
+            raise HostileError(f"commit {commit.id}: scan.json cannot be read")
+        self._spec(entries[SPEC], None)
+
+    def _file(self, commit: Commit, entry: Entry) -> None:
+        if entry.mode is not Mode.FILE or self._objects.size(entry.id) > _FILE:
+            raise HostileError(
+                f"commit {commit.id}: '{show_name(entry.name)}' is no file, or larger than {_FILE} bytes"
+            )
+
+    def _size(self, entry: Entry) -> int:
+        """The bytes of a file or of all below a directory, whose paths were counted before."""
+        if entry.id not in self._sizes:
+            below = self._objects.tree(TreeId(entry.id)) if entry.mode is Mode.DIRECTORY else ()
+            own = 0 if entry.mode is Mode.DIRECTORY else self._objects.size(entry.id)
+            self._sizes[entry.id] = own + sum(self._size(one) for one in below)
+        return self._sizes[entry.id]
+
+    def _specs_of(self, entry: Entry | None, commit: Commit) -> dict[str, str]:
         if entry is None:
-            return set()
+            return {}
         if entry.mode is not Mode.DIRECTORY:
             raise HostileError(f"commit {commit.id}: 'specs' is not a directory")
-        found = set()
+        found = {}
         for one in self._tree(TreeId(entry.id), commit.id):
-            self._spec(one, one.name.decode(errors="replace"))
-            found.add(str(one.id))
+            name = one.name.decode(errors="replace")
+            self._spec(one, name)
+            found[name] = str(one.id)
         return found
 
     def _spec(self, entry: Entry, name: str | None) -> None:
@@ -153,7 +187,7 @@ class Validator:
 
     def _measure(self, root: TreeId) -> None:
         """Check all trees of a source, and that it keeps to the limits."""
-        sizes: dict[ObjectId, tuple[int, int]] = {}
+        sizes: dict[ObjectId, tuple[int, int, int]] = {}
         pending: list[tuple[TreeId, int]] = [(root, 1)]
         while pending:
             id, depth = pending[-1]
@@ -167,13 +201,15 @@ class Validator:
             if below:
                 pending += [(one, depth + 1) for one in dict.fromkeys(below)]
                 continue
-            count, size = 1, 0
+            count, size, height = 1, 0, 1
             for one in entries:
-                more = sizes[one.id] if one.mode is Mode.DIRECTORY else (1, self._objects.size(one.id))
-                count, size = count + more[0], size + more[1]
+                more = sizes[one.id] if one.mode is Mode.DIRECTORY else (1, self._objects.size(one.id), 0)
+                count, size, height = count + more[0], size + more[1], max(height, more[2] + 1)
+            if height > self._limits.depth:
+                raise HostileError(f"directories are nested more than {self._limits.depth} deep (limit: depth)")
             if count > self._limits.entries:
                 raise HostileError(f"more than {self._limits.entries} entries (limit: entries)")
             if size > self._limits.size:
                 raise HostileError(f"more than {self._limits.size} bytes (limit: size)")
-            sizes[id] = count, size
+            sizes[id] = count, size, height
             pending.pop()

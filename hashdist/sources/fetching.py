@@ -95,8 +95,11 @@ class Fetcher:
                 if not self._bring_from_mirror(pin) and not self.elsewhere(tree):
                     raise obtained
                 continue
+            known = set(self.store.sources.all()) if isinstance(obtained, str) else set()
             again = self._keep(requests[tree], obtained)
             if again.tree != tree:
+                if isinstance(obtained, str) and again.tree not in known:
+                    self.store.sources.drop(again.tree)  # somebody's files that nobody asked for
                 raise HashMismatchError(
                     f"source {tree} cannot be had again: what is there now is {again.tree}", hint="hdist update"
                 )

@@ -53,6 +53,15 @@ class SourceStore:
                 transaction.set(names.PROVENANCE + id, told)
         return id
 
+    def drop(self, id: SourceId) -> None:
+        """Forget a source that was kept by mistake; gc takes its objects."""
+        refs = self._store.refs
+        with refs.transaction("source: not wanted") as transaction:
+            for name in (names.SOURCES + id, names.PROVENANCE + id):
+                commit = refs.get(name)
+                if commit is not None:
+                    transaction.delete(name, old=commit)
+
     def check(self, id: SourceId) -> SourceId:
         """Return `id` if it is here; raises `SourceAbsentError`."""
         if id not in self:

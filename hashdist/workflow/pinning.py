@@ -12,7 +12,8 @@ from hashdist.hostscan.platform import native_cpu
 from hashdist.objects.database import object_id
 from hashdist.objects.ids import BlobId, SpecId
 from hashdist.objects.spec import Spec, read_spec
-from hashdist.sources.declaration import PathSource
+from hashdist.sources.declaration import Declaration, GitSource, PathSource, UrlSource
+from hashdist.sources.network import local_path
 from hashdist.sources.pin import Pin
 from hashdist.sources.pypi import PythonTarget
 from hashdist.sources.request import Request, wanted
@@ -191,16 +192,23 @@ def _refuse_outside(session: Session, requests: Mapping[tuple[str, str], Request
     home = os.path.realpath(session.directory) if session.directory is not None else None
     outside = []
     for (name, _), request in requests.items():
-        if isinstance(request.declaration, PathSource):
-            path = os.path.realpath(os.path.join(home or os.sep, os.path.expanduser(request.declaration.path)))
+        for text in _local_paths(request.declaration):
+            path = os.path.realpath(os.path.join(home or os.sep, os.path.expanduser(text)))
             if home is None or os.path.commonpath([home, path]) != home:
-                outside.append(
-                    f"source of '{name}': '{request.declaration.path}' lies outside of the stack's directory"
-                )
+                outside.append(f"source of '{name}': '{text}' lies outside of the stack's directory")
     if outside:
         raise UntrustedPathError(
             "\n".join(outside), hint="this stack came from elsewhere: --trust takes it all the same"
         )
+
+
+def _local_paths(declaration: Declaration) -> list[str]:
+    """What of this machine a source names."""
+    if isinstance(declaration, PathSource):
+        return [declaration.path]
+    urls = [declaration.url] if isinstance(declaration, GitSource) else []
+    urls = [declaration.url, *declaration.mirrors] if isinstance(declaration, UrlSource) else urls
+    return [local_path(url) for url in urls if url.partition(":")[0].lower() == "file"]
 
 
 def _together(failures: Mapping[str, HashdistError]) -> HashdistError:

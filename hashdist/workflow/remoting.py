@@ -74,7 +74,9 @@ def clone(session: Session, url: str, name: str | None) -> Cloned:
     branch = names.HEADS + names.check_profile_name(name)
     if store.refs.get(branch) is not None:
         raise ConflictError(f"there is a profile '{name}' already", hint=f"hdist clone {url} OTHER-NAME")
-    remote = remotes.add_remote(store, name, url)
+    known = remotes.remotes(store).get(name)
+    again = known is not None and known.url == url  # of a clone that was cut off, or undone
+    remote = known if again and known is not None else remotes.add_remote(store, name, url)
     try:
         with in_use(store, purpose="clone"):
             fetched = fetching.fetch(
@@ -84,10 +86,15 @@ def clone(session: Session, url: str, name: str | None) -> Cloned:
             tip = fetching.tracked(store, remote, theirs)
             _make(store, branch, tip, reason=f"clone: from {url}")
     except BaseException:
-        remotes.remove_remote(store, name)
+        if not again:
+            remotes.remove_remote(store, name)
         raise
     remotes.follow(store, name, Following(name, theirs))
-    commit = _fresh(session, name, tip)
+    try:
+        commit = _fresh(session, name, tip)
+    except HashdistError as error:
+        commit = tip
+        session.progress.note(f"{error.message}; what was merged as text is still to resolve: hdist update --resolve")
     return Cloned(remote, name, commit, fetched, check(session, commit))
 
 
@@ -247,7 +254,11 @@ def push(
         for id in wanted:
             if names.SOURCES + id in there:
                 continue
-            commit = store.refs.get(names.SOURCES + id)
+            commit = _held(store, id)
+            if commit is None and id in local:
+                raise NotFoundError(
+                    f"source {id[:12]} of '{local[id]}' is not here, and nowhere else", hint="hdist build brings it"
+                )
             if commit is None:
                 done.absent.append(id)
             else:
@@ -255,6 +266,11 @@ def push(
         done.sent = pushing.push(store, remote, sent, env=session.env, network=network)
     _remember(store, remote, heads)
     return done
+
+
+def _held(store: Store, id: SourceId) -> CommitId | None:
+    """The commit of a source, here or upstream."""
+    return next((commit for one in store.chain if (commit := one.refs.get(names.SOURCES + id)) is not None), None)
 
 
 def _remember(store: Store, remote: Remote, heads: Sequence[tuple[str, Sent]]) -> None:
@@ -293,13 +309,13 @@ def _collect(
         seen.add(entry.id)
         try:
             document = json.loads(store.objects.blob(entry.id))["sources"]
-        except (ValueError, KeyError, TypeError):
+            for package, pins in document.items():
+                for pin in pins.values():
+                    url = pin.get("url")
+                    where = sources if url is not None and not remotes.is_local(url) else local
+                    where.setdefault(SourceId(pin["tree"]), package)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue  # merged as text: the commit after it has them
-        for package, pins in document.items():
-            for pin in pins.values():
-                url = pin.get("url")
-                where = sources if url is not None and not remotes.is_local(url) else local
-                where.setdefault(SourceId(pin["tree"]), package)
     for id in sources:  # what others can have too is not nowhere else
         local.pop(id, None)
 
@@ -320,7 +336,7 @@ def _refusal(store: Store, remote: Remote, missing: dict[SourceId, str]) -> Loca
 
 def _size(store: Store, id: SourceId) -> int:
     """What a source takes in git; 0 for one that is not here."""
-    commit = store.refs.get(names.SOURCES + id)
+    commit = _held(store, id)
     if commit is None:
         return 0
     output = process.run(["git", "rev-list", "--objects", "--disk-usage", commit], env=store.git_env())

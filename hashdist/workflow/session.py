@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hashdist.errors import NetworkError
+from hashdist.errors import HashdistError
 from hashdist.hostscan.platform import this_platform
 from hashdist.hostscan.scans import Where
 from hashdist.objects.ids import SourceId
@@ -69,7 +69,7 @@ class Session:
                 try:
                     if bring_source(self.store, remote, id, env=self.env, network=network):
                         return True
-                except NetworkError as error:
+                except HashdistError as error:
                     self.progress.note(f"{remote.name}: {error.message}")
         return False
 

@@ -289,6 +289,9 @@ def test_paths_outside(session, other, write, server, tmp_path):
     "url",
     [
         "https://ada:secret@example.org/x.git",
+        "https://example.org/x?private_token=s",
+        "ada:secret@example.org:x",
+        "https:/ada:s@x/y",
         "https://token@example.org/x",
         "ftp://example.org/x",
         "-x",

@@ -8,16 +8,19 @@ import pytest
 from support import package
 
 from hashdist import Store
-from hashdist.errors import HashdistError, NetworkError
+from hashdist.errors import DamagedError, HashdistError, NetworkError
 from hashdist.objects.database import NOBODY
-from hashdist.objects.ids import CommitId, TreeId
+from hashdist.objects.ids import CommitId, SourceId, TreeId
 from hashdist.objects.signing import Signer, SigningError, UnsignedError
 from hashdist.refs import names
 from hashdist.remote.validating import HostileError
+from hashdist.sources.pin import Pin
 from hashdist.stack.editing import set_key
+from hashdist.stack.file import parse_stack
 from hashdist.store.making import init_store
 from hashdist.workflow import branching, remoting
 from hashdist.workflow.commit import commit_file, edit
+from hashdist.workflow.pinning import UntrustedPathError, pin as pin_stack
 from hashdist.workflow.profile import find
 from hashdist.workflow.session import Session
 
@@ -97,7 +100,30 @@ def forged_lock(store):
     return with_entry(store, b"100644", b"lock.json", store.objects.add_blob(lock))
 
 
+def hidden_parent(store):
+    """A commit with a parent where git does not look for one."""
+    tree = store.objects.commit(find(store, "main")).tree
+    lines = f"tree {tree}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\nparent {'1' * 40}\n\nx\n"
+    return CommitId(store.objects.add("commit", lines.encode()))
+
+
+def swapped_lock(store):
+    """A commit whose lock gives each of two packages the other one's spec."""
+    found = parts(store)
+    specs = {one.name: str(one.id).encode() for one in store.objects.tree(found[b"specs"][2])}
+    lock = store.objects.blob(found[b"lock.json"][2])
+    lock = lock.replace(specs[b"a"], b"x" * 40).replace(specs[b"b"], specs[b"a"]).replace(b"x" * 40, specs[b"b"])
+    return with_entry(store, b"100644", b"lock.json", store.objects.add_blob(lock))
+
+
+def large(store):
+    return with_entry(store, b"100644", b"notes", store.objects.add_blob(b"0" * (65 << 20)))
+
+
 HOSTILE = {
+    "swapped lock": swapped_lock,
+    "large": large,
+    "scan beside": lambda store: with_entry(store, b"100644", b"scan.json", store.objects.add_blob(b"{}")),
     "parent": lambda store: with_entry(store, b"100644", b"..", store.objects.add_blob(b"x")),
     "git": lambda store: with_entry(store, b"40000", b".git", chain(store, 1)),
     "git~1": lambda store: with_entry(store, b"100644", b"git~1", store.objects.add_blob(b"x")),
@@ -164,6 +190,70 @@ def test_what_is_no_profile(session, theirs):
     }
     assert find(session.store, "v1") == find(store, "main")
     assert page not in session.store.fresh_objects()
+
+
+def test_a_hidden_parent(theirs):
+    """A parent is one only where git takes it for one."""
+    commit = theirs.store.objects.commit(hidden_parent(theirs.store))
+    assert commit.parents == ()
+    broken = theirs.store.objects.add("commit", b"tree " + b"1" * 40 + b"\nparent x\n\n")
+    with pytest.raises(DamagedError):
+        theirs.store.objects.commit(CommitId(broken))
+
+
+@pytest.mark.parametrize("what", ["more", "directory", "text"])
+def test_hostile_scans(session, theirs, what):
+    """Scans of hosts are these files and no others."""
+    store = theirs.store
+    name = next(iter(store.refs.all(names.HOSTS)))
+    found = {one.name: one for one in store.objects.tree(store.objects.commit(store.refs[name]).tree)}
+    entries = {key: (b"40000" if key == b"spec" else b"100644", key, one.id) for key, one in found.items()}
+    if what == "more":
+        entries[b"evil"] = (b"40000", b"evil", bomb(store))
+    elif what == "directory":
+        entries[b"scan.json"] = (b"40000", b"scan.json", bomb(store))
+    else:
+        entries[b"scan.json"] = (b"100644", b"scan.json", store.objects.add_blob(b"hi"))
+    order = sorted(entries.values(), key=lambda one: one[1] + (b"/" if one[0] == b"40000" else b""))
+    store.refs.update(name, commit_of(store, raw(store, *order)), old=store.refs[name], reason="hostile")
+    remoting.add(session, "origin", store.git)
+    with pytest.raises((HostileError, NetworkError)):
+        remoting.fetch(session)
+    assert session.store.refs.all(names.REMOTES) == {}
+
+
+def test_names_that_mislead(session, theirs):
+    """Tags that would be taken for a remote's profile, and names with odd line ends, do no harm."""
+    store = theirs.store
+    tip = find(store, "main")
+    for name in ("refs/tags/origin/main", "refs/tags/HEAD", "refs/heads/a\x85b", "refs/heads/hosts"):
+        store.refs.update(name, tip, old=None, reason="x")
+    subprocess.run(["git", "-C", store.git, "tag", "-a", "-m", "words", "ann", "main"], check=True)
+    tag = subprocess.check_output(["git", "-C", store.git, "rev-parse", "ann"], text=True).strip()
+    with open(f"{store.git}/refs/heads/tagged", "w") as file:
+        file.write(f"{tag}\n")
+    remoting.add(session, "origin", store.git)
+    _, fetched = remoting.fetch(session)
+    assert len(fetched.notes) == 3
+    assert session.store.refs.all("refs/tags/").keys() == {"refs/tags/ann"}
+    assert session.store.refs["refs/remotes/origin/tagged"] == tip
+    assert find(session.store, "origin/a\x85b") == tip
+
+
+def test_what_is_asked_for_by_path(session, theirs, tmp_path):
+    """A lock that names a path of this machine brings nothing that is not the source it names."""
+    secret = tmp_path / "private"
+    secret.mkdir()
+    (secret / "key").write_text("secret")
+    pin = Pin({"path": str(secret)}, SourceId("1" * 40))
+    with pytest.raises(HashdistError, match="cannot be had again"):
+        session.fetcher.bring_all([pin])
+    assert session.store.sources.all() == []
+    file_url = {"url": f"file://{secret}/key"}
+    foreign = dataclasses.replace(session, foreign=True)
+    text = package("a", source=f'{{ url = "{file_url["url"]}" }}')
+    with pytest.raises(UntrustedPathError):
+        pin_stack(foreign, text, parse_stack(text), {}, before=None)
 
 
 def test_hostile_sources(session, theirs):

@@ -7,6 +7,7 @@ import click
 from hashdist.cli.app import App, command as make
 from hashdist.cli.remoting import fetched_lines
 from hashdist.cli.trusting import ask_trust
+from hashdist.remote.remotes import check_url
 from hashdist.workflow import remoting
 from hashdist.workflow.hosts import drift_words
 
@@ -20,7 +21,7 @@ def clone(app: App, url: str, name: str | None) -> None:
     No other profile is touched. What is built of it runs its commands: it has to be trusted, on a terminal by an
     answer, elsewhere by --trust. Sources come when a build needs them.
     """
-    ask_trust(app, url)
+    ask_trust(app, check_url(url, directory=app.session.directory))
     done = remoting.clone(app.session, url, name)
     for line in fetched_lines(app, done.remote, done.fetched):
         app.say(line)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hashdist import process
-from hashdist.errors import ConflictError, InvalidError, NotFoundError
+from hashdist.errors import ConflictError, HashdistError, InvalidError, NotFoundError
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
 from hashdist.workflow.building import plan_lock
-from hashdist.workflow.profile import find, read_profile
+from hashdist.workflow.profile import find, read_profile, read_written
 from hashdist.workflow.session import Session
 
 Mark = Literal["good", "bad", "skip"]
@@ -21,6 +21,7 @@ NEXT = f"{names.BISECT}next"
 _NEARLY = 0.7
 #: Of so many it is asked how much of them is to be built.
 _ASKED = 8
+_UNKNOWN = 1 << 30
 
 
 class NotBisectingError(NotFoundError):
@@ -50,7 +51,11 @@ def start(session: Session, bad: str | None, good: Sequence[str]) -> Progress:
     commits = {"bad": [find(session.store, bad)] if bad is not None else [], "good": []}
     commits["good"] = [find(session.store, one) for one in good]
     _write(session, [("bad", one) for one in commits["bad"]] + [("good", one) for one in commits["good"]])
-    return look(session)
+    try:
+        return look(session)
+    except ConflictError:
+        reset(session)  # nothing of it stays
+        raise
 
 
 def mark(session: Session, verdict: Mark, revisions: Sequence[str] = ()) -> Progress:
@@ -73,7 +78,7 @@ def _write(session: Session, marks: Sequence[tuple[Mark, CommitId]]) -> None:
     refs = session.store.refs
     with refs.transaction(f"bisect: {', '.join(f'{commit[:12]} is {verdict}' for verdict, commit in marks)}") as moves:
         for verdict, commit in marks:
-            read_profile(session.store.objects, commit)
+            read_written(session.store.objects, commit)
             moves.set(BAD if verdict == "bad" else f"{names.BISECT}{verdict}/{commit}", commit)
 
 
@@ -124,7 +129,10 @@ def _choose(session: Session, distances: dict[CommitId, int]) -> CommitId:
 
 
 def _to_build(session: Session, commit: CommitId) -> int:
-    return len(plan_lock(session, read_profile(session.store.objects, commit).lock).jobs)
+    try:
+        return len(plan_lock(session, read_profile(session.store.objects, commit).lock).jobs)
+    except HashdistError:
+        return _UNKNOWN  # it will be skipped
 
 
 def _point(session: Session, commit: CommitId | None) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from hashdist import process
 from hashdist.build.scheduler import BuildsFailedError
 from hashdist.environment.loading import load
-from hashdist.errors import HashdistError
+from hashdist.errors import HashdistError, InvalidError
 from hashdist.objects.ids import CommitId
 from hashdist.workflow.building import HostDriftError
 from hashdist.workflow.checkout import ready
+from hashdist.workflow.profile import StaleSpecsError
 from hashdist.workflow.session import Session
 
 from .marks import Mark, NotBisectingError, Progress, look, mark
@@ -22,7 +23,7 @@ _SKIP = 125
 _NOT_RUN = (126, 127)
 _ABORTED = 128
 #: Why something cannot be tried, which is no reason to stop.
-_UNTESTABLE = (BuildsFailedError, HostDriftError)
+_UNTESTABLE = (BuildsFailedError, HostDriftError, StaleSpecsError, InvalidError)
 
 
 class BisectRunError(HashdistError):

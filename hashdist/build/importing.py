@@ -131,6 +131,8 @@ class _Reader:
         spec = specs[header.spec]
         if spec.host is not None or dict(spec.inputs) != dict(header.inputs):
             raise ArtifactFileError("its header and its spec differ")
+        if not set(header.references) <= needed:
+            raise ArtifactFileError("it refers to what is none of its inputs")
         self._check_manifest()
         return header, spec
 
@@ -167,7 +169,10 @@ class _Reader:
         folders = {b""}
         for entry in sorted(entries, key=lambda entry: entry.path):
             parent, _, last = entry.path.rpartition(b"/")
-            if parent not in folders or last in {b"", b".", b".."} or b"\0" in entry.path or entry.path in self.entries:
+            odd = (
+                entry.path.startswith(b"/") or b"//" in entry.path or b"\0" in entry.path or entry.path in self.entries
+            )
+            if odd or parent not in folders or last in {b"", b".", b".."}:
                 raise ArtifactFileError(f"its manifest has a name that cannot be: '{show_name(entry.path)}'")
             if entry.mode is Mode.DIRECTORY:
                 folders.add(entry.path)

@@ -222,7 +222,7 @@ def push(
     without it `LocalSourcesError` lists them. `force` replaces what was fetched last, and nothing newer.
     """
     store = session.store
-    chosen = [names.short_name(branch_of(store, one)) for one in profiles or (None,)]
+    chosen = list(dict.fromkeys(names.short_name(branch_of(store, one)) for one in profiles or (None,)))
     remote = remotes.find_remote(store, name, profile=chosen[0])
     done = Pushed(remote)
     heads: list[tuple[str, Sent]] = []

@@ -186,6 +186,13 @@ def escaping(members):
     ] + [(tarfile.TarInfo("files/empty/evil"), b"x")]
 
 
+def absolute(members):
+    """A manifest with a path that begins at the root, and a file for it."""
+    line = b"040000\t-\t-\t/tmp\n100644\t" + hashlib.sha256(b"x").hexdigest().encode() + b"\t1\t/tmp/evil\n"
+    found = [(member, data + line) if member.name == "manifest" else (member, data) for member, data in members]
+    return [*found, (tarfile.TarInfo("files//tmp/evil"), b"x")]
+
+
 DAMAGE = {
     "cut short": lambda data: data[: len(data) // 2],
     "a flipped bit": lambda data: data[:-40] + bytes([data[-40] ^ 1]) + data[-39:],
@@ -199,6 +206,13 @@ FORGERIES = {
     "one less": lambda members: members[:-1],
     "a parent": lambda members: [*members, (tarfile.TarInfo("files/../../evil"), b"x")],
     "through a link": escaping,
+    "absolute": absolute,
+    "another reference": lambda members: [
+        (m, d.replace(b'"references":[', b'"references":["' + b"1" * 40 + b'"'))
+        if m.name == "hashdist.json"
+        else (m, d)
+        for m, d in members
+    ],
     "no header": lambda members: members[1:],
     "another header": lambda members: [(members[0][0], b"{}\n"), *members[1:]],
     "twice": lambda members: [*members, members[-1]],

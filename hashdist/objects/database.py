@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 Found = TypeVar("Found")
+#: Tags of tags of tags; more is somebody's joke.
+_TAGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,15 @@ class ObjectDatabase:
             return ObjectId(head.removeprefix("object "))
         except ValueError as error:
             raise DamagedError(f"tag {id} is malformed") from error
+
+    def peeled(self, id: CommitId) -> CommitId:
+        """The commit that a ref's value stands for: itself, or what a tag of git's own is of."""
+        for _ in range(_TAGS):
+            target = self.tagged(id)
+            if target is None:
+                break
+            id = CommitId(target)
+        return id
 
     def expand(self, prefix: str) -> ObjectId:
         """Give the one id that begins with `prefix`; raises `NotFoundError`."""

@@ -11,9 +11,6 @@ from hashdist.objects.ids import CommitId, SourceId, SpecId
 from hashdist.objects.spec import Spec, read_sources, read_spec
 from hashdist.objects.tree import InvalidTreeError, Mode
 
-#: Tags of tags of tags; more is somebody's joke.
-_TAGS = 5
-
 
 class NotAProfileError(NotFoundError):
     """A commit that was read and is no commit of a profile."""
@@ -53,12 +50,7 @@ class EdgeReader:
 
     def peeled(self, id: CommitId) -> CommitId:
         """The commit that a ref's value stands for: itself, or what a tag of git's own is of."""
-        for _ in range(_TAGS):
-            target = self._objects.tagged(id)
-            if target is None:
-                break
-            id = CommitId(target)
-        return id
+        return self._objects.peeled(id)
 
     def named(self, commit: CommitId) -> Named:
         """What any commit names: one of a profile, of a host scan, of a record, of a source, or somebody's own."""

@@ -14,8 +14,6 @@ from .database import RefDatabase
 
 _STEP = re.compile(r"~(\d{0,9})|\^(\d{0,9})|@\{(\d{1,9})\}")
 _SHORTEST = 4
-#: Tags of tags of tags; more is somebody's joke.
-_TAGS = 5
 
 
 class RevisionNotFoundError(NotFoundError):
@@ -59,22 +57,12 @@ def _start(refs: RefDatabase, objects: Callable[[], ObjectDatabase], ref: str | 
             branch = refs.symbolic(ref) or (ref if ref.startswith(names.HEADS) else None)
             words = f"profile '{names.short_name(branch)}' has no commits yet" if branch else f"no '{ref}'"
             raise RevisionNotFoundError(words, hint="hdist commit stack.toml -m MESSAGE")
-        return _peeled(objects(), commit) if ref.startswith(names.TAGS) else commit
+        return objects().peeled(commit) if ref.startswith(names.TAGS) else commit
     if is_hex(base) and len(base) >= _SHORTEST:
         id = CommitId(base) if len(base) == HEX_DIGITS else CommitId(objects().expand(base))
         if id in objects() and objects().kind(id) == "commit":
             return id
     raise RevisionNotFoundError(f"no profile, tag or commit named '{base}'", hint="see: hdist branch; hdist tag")
-
-
-def _peeled(objects: ObjectDatabase, id: CommitId) -> CommitId:
-    """The commit that a tag of git's own is of; a commit itself."""
-    for _ in range(_TAGS):
-        target = objects.tagged(id)
-        if target is None:
-            break
-        id = CommitId(target)
-    return id
 
 
 def _before(refs: RefDatabase, ref: str | None, count: int, text: str) -> CommitId:

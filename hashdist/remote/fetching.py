@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.objects.git_program import git_env
-from hashdist.objects.ids import CommitId, ObjectId, SourceId
+from hashdist.objects.ids import CommitId, SourceId
 from hashdist.objects.signing import check_signature
 from hashdist.refs import names
-from hashdist.refs.edges import EdgeReader
 from hashdist.sources.git_remote import GitProgram
 from hashdist.sources.network import Network
 from hashdist.store.store import Store
@@ -116,6 +115,7 @@ def _ask(
 def _wanted(place: Quarantine, validator: Validator, found: Fetched, others: Collection[str]) -> dict[str, CommitId]:
     """What came and is of interest; the rest is noted."""
     wanted = {}
+    objects = place.objects
     for name, id in place.refs().items():
         kind = next(kind for prefix, kind in _KINDS.items() if name.startswith(prefix))
         short = names.short_name(name)
@@ -124,8 +124,8 @@ def _wanted(place: Quarantine, validator: Validator, found: Fetched, others: Col
         except InvalidError as error:
             found.notes.append(f"not taken: {error.message}")
             continue
-        commit = _peeled(place, id)
-        if commit is None:
+        commit = objects.peeled(id)
+        if objects.kind(commit) != "commit":
             found.notes.append(f"not taken: '{short}' is no commit")
         elif f"{name}/".startswith(names.HEADS + _RESERVED):
             found.notes.append(f"not taken: '{short}', since host scans stand there")
@@ -136,19 +136,6 @@ def _wanted(place: Quarantine, validator: Validator, found: Fetched, others: Col
         else:
             wanted[name] = id if name.startswith(names.TAGS) else commit
     return wanted
-
-
-def _peeled(place: Quarantine, id: CommitId) -> CommitId | None:
-    objects = place.objects
-    for _ in range(5):
-        kind = objects.kind(ObjectId(id))
-        if kind == "commit":
-            return id
-        target = objects.tagged(id) if kind == "tag" else None
-        if target is None:
-            return None
-        id = CommitId(target)
-    return None
 
 
 def _validate(
@@ -193,7 +180,7 @@ def _move(store: Store, remote: Remote, wanted: Mapping[str, CommitId], found: F
             if ref.startswith(names.TAGS) and old is not None:
                 found.notes.append(f"not taken: there is another tag '{names.short_name(ref)}' here")
                 continue
-            forced = old is not None and store.objects.merge_base(old, EdgeReader(store.objects).peeled(id)) != old
+            forced = old is not None and store.objects.merge_base(old, store.objects.peeled(id)) != old
             try:
                 transaction.update(ref, id, old=old)
             except ConflictError as error:  # a name that cannot stand beside another one here

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from hashdist.errors import ConflictError, NotFoundError
 from hashdist.objects.ids import CommitId, SourceId
 from hashdist.refs import names
-from hashdist.refs.edges import EdgeReader
 from hashdist.remote.bundling import write_bundle
 from hashdist.sources.pin import Pin
 from hashdist.store.roots import in_use
@@ -53,9 +52,8 @@ def bundle(session: Session, path: str, profiles: Sequence[str] = (), *, tags: b
         refs += store.refs.all(names.TAGS).items()
     with in_use(store, purpose="bundle"):
         pins: dict[SourceId, Pin] = {}
-        edges = EdgeReader(store.objects)
         for _, commit in refs:
-            lock = read_profile(store.objects, edges.peeled(commit)).lock
+            lock = read_profile(store.objects, store.objects.peeled(commit)).lock
             pins |= {pin.tree: pin for of in lock.sources.values() for pin in of.values()}
         session.fetcher.bring_all(list(pins.values()))
         refs += [(names.SOURCES + id, _commit(session, id)) for id in pins]

@@ -14,22 +14,20 @@ import zstandard
 from hashdist.errors import ConflictError, HashdistError
 from hashdist.fsutil.holders import WORK
 from hashdist.fsutil.locks import locked
-from hashdist.fsutil.staging import sync_tree
 from hashdist.objects import canonical, manifest
 from hashdist.objects.artifact_id import ArtifactId
 from hashdist.objects.ids import SpecId
 from hashdist.objects.importing import Limits
 from hashdist.objects.manifest import ManifestEntry
-from hashdist.objects.record import ArtifactRecord, write_record
+from hashdist.objects.record import ArtifactRecord
 from hashdist.objects.spec import Spec, from_json
 from hashdist.objects.tree import Mode, show_name
 from hashdist.progress import SILENT, Progress
-from hashdist.refs import names
 from hashdist.store.roots import in_use
 
 from .artifact_file import FILES, HEADER, LOG, MANIFEST, SPECS, ArtifactFileError, Header
 from .job import staged
-from .sealing import freeze
+from .sealing import enter, freeze
 
 if TYPE_CHECKING:
     from hashdist.store.store import Store
@@ -92,6 +90,8 @@ def import_artifact(
 
 @contextmanager
 def _opened(path: str) -> Iterator[tarfile.TarFile]:
+    if not os.path.exists(path):
+        raise ArtifactFileError(f"no file '{path}'")
     try:
         with (
             open(path, "rb") as raw,
@@ -99,8 +99,6 @@ def _opened(path: str) -> Iterator[tarfile.TarFile]:
             tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as tar,
         ):
             yield tar
-    except FileNotFoundError as error:
-        raise ArtifactFileError(f"no file '{path}'") from error
     except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
         raise ArtifactFileError(f"'{path}' is no artifact's file, or damaged: {error}") from error
 
@@ -191,6 +189,9 @@ class _Reader:
             entry = self.entries.get(path)
             if entry is None or not member.name.startswith(FILES) or path in seen:
                 raise ArtifactFileError(f"it has '{member.name[:80]}', of which its manifest says nothing")
+            parent = path.rpartition(b"/")[0]
+            if parent and parent not in seen:
+                raise ArtifactFileError(f"it has '{member.name[:80]}' before the directory that it is in")
             seen.add(path)
             self._write(os.path.join(root, path), member, entry)
             yield path
@@ -242,8 +243,6 @@ def _seal(store: Store, spec: Spec, header: Header, reader: _Reader, prefix: str
     entries, _ = freeze(prefix, {})
     if manifest.encode(entries) != manifest.encode(reader.entries.values()):
         raise ArtifactFileError("what was unpacked is not what its manifest says")
-    if store.durable:
-        sync_tree(prefix)
     record = ArtifactRecord(
         spec=spec,
         manifest=manifest.encode(entries),
@@ -255,11 +254,5 @@ def _seal(store: Store, spec: Spec, header: Header, reader: _Reader, prefix: str
         jail=header.jail,
         elsewhere=header.elsewhere,
     )
-    with store.lock(shared=True, purpose=f"seal {spec.name}", timeout=None):
-        for id, files in reader.specs.items():
-            _spec(id, files).write(store.objects)
-        commit = write_record(
-            store.objects, record, inputs=spec.inputs, parents=(), identity=store.author, time=store.now()
-        )
-        with store.refs.transaction(f"import: {spec.name} {spec.version}") as transaction:
-            transaction.set(names.ARTIFACTS + spec.id, commit)
+    others = [_spec(id, files) for id, files in reader.specs.items()]
+    enter(store, record, prefix, reason=f"import: {spec.name} {spec.version}", besides=others)

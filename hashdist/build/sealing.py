@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,9 +69,6 @@ def seal(
     Call `take_over` first. Raises `HashdistError` for an empty directory, and for what is no file or link.
     """
     entries, references = freeze(path, closure)
-    if store.durable:
-        sync_tree(path)
-        sync_directory(os.path.dirname(path))
     record = ArtifactRecord(
         spec=spec,
         manifest=manifest.encode(entries),
@@ -83,12 +80,26 @@ def seal(
         jail=outcome.jail.document() if outcome.jail else None,
         elsewhere={id: place for id, place in (paths or {}).items() if id in references},
     )
+    return enter(store, record, path, reason=f"build: {spec.name} {spec.version}")
+
+
+def enter(store: Store, record: ArtifactRecord, path: str, *, reason: str, besides: Iterable[Spec] = ()) -> CommitId:
+    """Make a frozen directory durable and its artifact known: its record comes last.
+
+    `besides` are specs that the record names and that may not be here.
+    """
+    if store.durable:
+        sync_tree(path)
+        sync_directory(os.path.dirname(path))
+    spec = record.spec
     # what was built is worth any wait
     with store.lock(shared=True, purpose=f"seal {spec.name}", timeout=None):
+        for other in besides:
+            other.write(store.objects)
         commit = write_record(
             store.objects, record, inputs=spec.inputs, parents=(), identity=store.author, time=store.now()
         )
-        with store.refs.transaction(f"build: {spec.name} {spec.version}") as transaction:
+        with store.refs.transaction(reason) as transaction:
             transaction.set(names.ARTIFACTS + spec.id, commit)
     return commit
 

@@ -207,6 +207,7 @@ FORGERIES = {
     "a parent": lambda members: [*members, (tarfile.TarInfo("files/../../evil"), b"x")],
     "through a link": escaping,
     "absolute": absolute,
+    "another order": lambda members: [*members[:-6], *reversed(members[-6:])],
     "another reference": lambda members: [
         (m, d.replace(b'"references":[', b'"references":["' + b"1" * 40 + b'"'))
         if m.name == "hashdist.json"

@@ -30,6 +30,46 @@ def going_on(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def taking_over(name: str, verb: str, doc: str) -> click.Command:
+    """The command ``hdist cherry-pick`` or ``hdist revert``; `verb` is the library's, `doc` the help's first words."""
+    from .app import command  # noqa: PLC0415 - loads what few commands here need
+
+    def run(
+        app: App,
+        revisions: tuple[str, ...],
+        mainline: int | None,
+        ours: tuple[str, ...],
+        theirs: tuple[str, ...],
+        edit: bool,
+        proceed: bool,
+        abort: bool,
+        profile: str | None,
+    ) -> None:
+        from hashdist.workflow.merging import verbs  # noqa: PLC0415 - see below
+
+        choices = chosen(ours, theirs)
+        if not revisions:
+            go_on(app, choices, edit=edit, proceed=proceed, abort=abort, profile=profile)
+            return
+        if edit or proceed or abort:
+            raise click.UsageError("these options do not go together")
+        take = getattr(verbs, verb)
+        tell(app, take(app.session, revisions, profile=profile, mainline=mainline, choices=choices))
+
+    run.__name__ = verb
+    run.__doc__ = f"""{doc}
+
+    What the profile changed too, in its own way, is to be chosen: --ours NAME, --theirs NAME, or --edit, and then
+    --continue.
+    """
+    words = click.option(
+        "--mainline", type=click.IntRange(min=1), metavar="N", help="Of a merge: compare it with its Nth parent."
+    )
+    found = command(reads=True, fetches=True)(click.argument("revisions", nargs=-1)(words(going_on(run))))
+    found.name = name
+    return found
+
+
 def chosen(ours: tuple[str, ...], theirs: tuple[str, ...]) -> dict[str, Side]:
     """The choices of a command line."""
     both = sorted(set(ours) & set(theirs))

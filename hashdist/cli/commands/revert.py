@@ -2,40 +2,10 @@
 
 from __future__ import annotations
 
-import click
+from hashdist.cli.merging import taking_over
 
-from hashdist.cli.app import App, command as make
-from hashdist.cli.merging import chosen, go_on, going_on, tell
-from hashdist.workflow.merging import verbs
-
-
-@make(reads=True, fetches=True)
-@click.argument("revisions", nargs=-1)
-@click.option("--mainline", type=click.IntRange(min=1), metavar="N", help="Of a merge: compare it with its Nth parent.")
-@going_on
-def revert(
-    app: App,
-    revisions: tuple[str, ...],
-    mainline: int | None,
-    ours: tuple[str, ...],
-    theirs: tuple[str, ...],
-    edit: bool,
-    proceed: bool,
-    abort: bool,
-    profile: str | None,
-) -> None:
-    """Take back in the profile what commits did, each by a commit of its own; nothing is checked out.
-
-    What the profile changed too, in its own way, is to be chosen: --ours NAME, --theirs NAME, or --edit, and then
-    --continue.
-    """
-    choices = chosen(ours, theirs)
-    if not revisions:
-        go_on(app, choices, edit=edit, proceed=proceed, abort=abort, profile=profile)
-        return
-    if edit or proceed or abort:
-        raise click.UsageError("these options do not go together")
-    tell(app, verbs.revert(app.session, revisions, profile=profile, mainline=mainline, choices=choices))
-
-
-command = revert
+command = taking_over(
+    "revert",
+    "revert",
+    "Take back in the profile what commits did, each by a commit of its own; nothing is checked out.",
+)

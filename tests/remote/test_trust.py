@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -353,6 +354,27 @@ def test_signatures(session, theirs, keys):
     with pytest.raises(SigningError, match="cannot sign"):
         signing(theirs, folder / "nobody").signer.sign(b"x")
     assert isinstance(done.commit, CommitId)
+
+
+@pytest.mark.skipif(not shutil.which("gpg"), reason="no gpg here: install gnupg")
+def test_signatures_of_another_kind(session, theirs, keys, tmp_path, monkeypatch):
+    """A good OpenPGP signature, by whatever key the user has, is none of those who are named."""
+    home = tmp_path / ".gnupg"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    made = ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "eve@example.org", "ed25519", "sign"]
+    subprocess.run(made, check=True, capture_output=True)
+    store = theirs.store
+    tip = find(store, "main")
+    command = ["git", "-C", store.git, "commit-tree", f"{tip}^{{tree}}", "-p", tip, "-m", "evil", "-Seve@example.org"]
+    evil = CommitId(subprocess.check_output(command, text=True).strip())
+    assert subprocess.run(["git", "-C", store.git, "verify-commit", evil], capture_output=True).returncode == 0
+    store.refs.update("refs/heads/main", evil, old=tip, reason="evil")
+    remoting.add(session, "origin", store.git)
+    env = {**session.env, "GNUPGHOME": str(home), "HOME": str(tmp_path)}
+    with pytest.raises(UnsignedError):
+        remoting.fetch(dataclasses.replace(session, env=env, signers=keys[1]))
+    subprocess.run(["gpgconf", "--kill", "all"], check=False)
 
 
 def test_commands(hdist, write, keys, tmp_path):

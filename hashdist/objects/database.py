@@ -206,12 +206,8 @@ class ObjectDatabase:
         return data
 
     def _find(self, id: ObjectId) -> tuple[str, bytes] | None:
-        """What can be read without libgit2; None for deltas, and for what is damaged or not here."""
-        if found := self._loose.read(id):
-            return found
-        whole = self.packed.find(id)
-        data = whole.read() if whole is not None else None
-        return (whole.kind, data) if whole is not None and data is not None else None
+        """What can be read without libgit2; None for what is damaged, not here, or a large delta."""
+        return self._loose.read(id) or self.packed.read(id)
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         """The best common ancestor of two commits; None if their histories have nothing in common.

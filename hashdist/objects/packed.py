@@ -1,7 +1,7 @@
-"""Read objects that lie whole in packs, at several times libgit2's speed: isal inflates and OpenSSL hashes.
+"""Read objects in packs, at several times libgit2's speed: isal inflates and OpenSSL hashes.
 
-Packs are listed once, and only the newest are looked into. What it does not find here (loose objects, deltas, what came
-later) the database has. Formats: git's ``gitformat-pack`` (pack version 2, index version 2).
+Packs are listed once, and only the newest are looked into. What it does not find here (loose objects, large deltas,
+what came later) the database has. Formats: git's ``gitformat-pack`` (pack version 2, index version 2).
 """
 
 from __future__ import annotations
@@ -15,9 +15,15 @@ from typing import NamedTuple, cast
 
 from isal import isal_zlib
 
+from .deltas import apply_delta
 from .ids import HEX_DIGITS, ObjectId, RawId
 
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+_OFFSET_DELTA, _ID_DELTA = 6, 7
+#: git makes chains of 50, of 250 when it is told to, and never longer ones than this.
+_LONGEST_CHAIN = 4095
+#: Bytes of what was made of deltas that are kept for each pack.
+_KEPT = 32 << 20
 _ID = 20
 _NAMES = 8 + 256 * 4
 _LARGE_OFFSET = 1 << 31
@@ -50,15 +56,8 @@ class Whole(NamedTuple):
 
     def read(self) -> bytes | None:
         """Its bytes; None if they are not what its id says."""
-        end = self.position + self.size + self.size // 1000 + _OVERHEAD
-        try:
-            packed = memoryview(self.pack)[self.position : end]
-            data: bytes = isal_zlib.decompress(packed, bufsize=min(max(1, self.size), _BUFFER))
-        except (_ISAL_ERROR, MemoryError, OverflowError):
-            return None
-        digest = hashlib.sha1(b"%b %d\0" % (self.kind.encode(), len(data)), usedforsecurity=False)
-        digest.update(data)
-        return data if digest.hexdigest() == self.id else None
+        data = _inflate(self.pack, self.position, self.size)
+        return data if data is not None and _is(self.id, self.kind, data) else None
 
 
 class _Pack:
@@ -66,6 +65,8 @@ class _Pack:
         self.index = _map(index)
         self._path = index[: -len(".idx")] + ".pack"
         self._pack: mmap.mmap | None = None
+        self._made: dict[int, tuple[str, bytes]] = {}
+        self._made_bytes = 0
         if self.index[:8] != b"\377tOc\0\0\0\2":
             raise ValueError("not an index of version 2")
         self._fanout = (0, *struct.unpack_from(">256I", self.index, 8))
@@ -80,6 +81,19 @@ class _Pack:
         if self._pack is None:
             self._pack = _map(self._path)
         return self._pack
+
+    def made(self, offset: int) -> tuple[str, bytes] | None:
+        """An object of a chain of deltas that was read a short while ago, by where it begins."""
+        return self._made.get(offset)
+
+    def keep_made(self, offset: int, kind: str, data: bytes) -> None:
+        """Keep it for those that are based on it."""
+        if self._made_bytes > _KEPT:
+            self._made.clear()
+            self._made_bytes = 0
+        if offset not in self._made:
+            self._made[offset] = kind, data
+            self._made_bytes += len(data)
 
     def number(self, raw: RawId) -> int | None:
         """The place of an object among the others, which are sorted; None if it is not there."""
@@ -184,14 +198,28 @@ class PackedReader:
         except _UNREADABLE:
             return None
 
+    def read(self, id: ObjectId) -> tuple[str, bytes] | None:
+        """An object's type and bytes, whole or not; None if nothing is known of it, it is damaged, or a large delta."""
+        try:
+            found = self._locate(id)
+            made = found and _made(*found)
+        except _UNREADABLE:
+            return None
+        return made if made and _is(id, *made) else None
+
     def _find(self, id: ObjectId) -> Whole | None:
+        found = self._locate(id)
+        return _whole(id, found[0].pack, found[1]) if found is not None else None
+
+    def _locate(self, id: ObjectId) -> tuple[_Pack, int] | None:
+        """The pack that has an object, and where it begins there."""
         raw = id.raw
         for place, one in enumerate(self._packs):
             number = one.number(raw)
             if number is not None:
                 if place:  # most of what is read together was written together
                     self._packs.insert(0, self._packs.pop(place))
-                return _whole(id, one.pack, one.offset(number))
+                return one, one.offset(number)
         return None
 
 
@@ -215,13 +243,80 @@ def _open(index: str) -> _Pack | None:
 
 
 def _whole(id: ObjectId, pack: mmap.mmap, offset: int) -> Whole | None:
+    kind, size, position = _header(pack, offset)
+    return Whole(id, _KINDS[kind], size, pack, position) if kind in _KINDS else None
+
+
+def _header(pack: mmap.mmap, offset: int) -> tuple[int, int, int]:
+    """The type of what begins somewhere, its size, and where what follows begins."""
     header = pack[offset : offset + _HEADER]
     kind, size, shift, position = (header[0] >> 4) & 7, header[0] & 15, 4, 0
     while header[position] & 0x80:
         position += 1
         size |= (header[position] & 0x7F) << shift
         shift += 7
-    return Whole(id, _KINDS[kind], size, pack, offset + position + 1) if kind in _KINDS else None
+    return kind, size, offset + position + 1
+
+
+def _made(pack: _Pack, offset: int) -> tuple[str, bytes] | None:
+    """The type and bytes of the object that begins somewhere, made by its deltas; None if it is too large."""
+    deltas: list[tuple[int, bytes]] = []
+    kind, size, position = _header(pack.pack, offset)
+    while kind in {_OFFSET_DELTA, _ID_DELTA} and len(deltas) <= _LONGEST_CHAIN and pack.made(offset) is None:
+        if kind == _OFFSET_DELTA:
+            back, position = _distance(pack.pack, position)
+            base = offset - back
+        else:
+            number = pack.number(RawId(pack.pack[position : position + _ID]))
+            if number is None:
+                return None
+            base, position = pack.offset(number), position + _ID
+        delta = _inflate(pack.pack, position, size)
+        if delta is None or base < 0:
+            return None
+        deltas.append((offset, delta))
+        offset = base
+        kind, size, position = _header(pack.pack, offset)
+    made = pack.made(offset)
+    if made is None:
+        data = _inflate(pack.pack, position, size) if kind in _KINDS and (not deltas or size <= _BUFFER) else None
+        made = (_KINDS[kind], data) if data is not None else None
+    if made is None or not deltas:
+        return made
+    pack.keep_made(offset, *made)
+    for offset, delta in reversed(deltas):
+        made = made[0], apply_delta(made[1], delta, limit=_BUFFER)
+        pack.keep_made(offset, *made)
+    return made
+
+
+def _distance(pack: mmap.mmap, position: int) -> tuple[int, int]:
+    """How far before a delta its base begins, and where the delta's stream does."""
+    byte = pack[position]
+    distance = byte & 0x7F
+    while byte & 0x80:
+        position += 1
+        byte = pack[position]
+        distance = (distance + 1) << 7 | byte & 0x7F
+    return distance, position + 1
+
+
+def _inflate(pack: mmap.mmap, position: int, size: int) -> bytes | None:
+    """The `size` bytes of a stream; None if it is damaged."""
+    end = position + size + size // 1000 + _OVERHEAD
+    try:
+        packed = memoryview(pack)[position:end]
+        data: bytes = isal_zlib.decompress(packed, bufsize=min(max(1, size), _BUFFER))
+    except (_ISAL_ERROR, MemoryError, OverflowError):
+        return None
+    return data if len(data) == size else None
+
+
+def _is(id: ObjectId, kind: str, data: bytes) -> bool:
+    """Whether these are the bytes that an id says."""
+    digest = hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
+    digest.update(data)
+    return digest.hexdigest() == id
 
 
 def _map(path: str) -> mmap.mmap:

@@ -72,6 +72,7 @@ class Comparer:
         self._sides: dict[CommitId, Side] = {}
         self._documents: dict[SpecId, SpecDocument] = {}
         self._trees: dict[str, Mapping[str, SpecId]] = {}
+        self._ids: dict[bytes, SpecId] = {}
 
     def commits(self, old: CommitId, new: CommitId) -> list[Change]:
         """The changes from one commit to another, sorted by name; equal specs are not looked into.
@@ -90,9 +91,7 @@ class Comparer:
 
     def sides(self, before: Side, after: Side) -> list[Change]:
         """The changes from one side to another, sorted by name."""
-        names = {
-            name for name in before.specs.keys() | after.specs.keys() if before.specs.get(name) != after.specs.get(name)
-        }
+        names = {name for name, _ in before.specs.items() ^ after.specs.items()}
         if before.requires is not after.requires:
             known = (before.requires.keys() | after.requires.keys()) & before.specs.keys() & after.specs.keys()
             names |= {name for name in known if before.requires.get(name) != after.requires.get(name)}
@@ -139,7 +138,8 @@ class Comparer:
             return self._edges.specs(commit)
         if entry.id not in self._trees:
             found = ids_by_name(self._objects.raw_tree(entry.id))
-            self._trees[entry.id] = {name.decode(): SpecId(id.hex()) for name, id in found.items()}
+            self._ids |= {id: SpecId(id.hex()) for id in found.values() if id not in self._ids}
+            self._trees[entry.id] = {name.decode(): self._ids[id] for name, id in found.items()}
         return self._trees[entry.id]
 
     def _lock(self, commit: CommitId) -> tuple[Requires, frozenset[str]]:

@@ -8,12 +8,14 @@ import subprocess
 import tempfile
 
 import pytest
+from hypothesis import given, strategies as st
 
 from hashdist.errors import DamagedError
 from hashdist.gc.policy import Policy
 from hashdist.gc.sweeping import collect
 from hashdist.objects import libgit2
 from hashdist.objects.database import NOBODY, ObjectDatabase, object_id
+from hashdist.objects.deltas import apply_delta
 from hashdist.objects.directory import import_directory
 from hashdist.objects.exporting import export_tree
 from hashdist.objects.ids import ObjectId
@@ -258,3 +260,55 @@ def test_a_damaged_index_is_passed_over(store):
         file.write(b"nonsense")
     assert len(PackedReader(folder)) == 0
     assert not snapshot(os.path.join(store.git, "objects"))(object_id("blob", b"data").raw)
+
+
+@pytest.mark.parametrize("way", [[], ["--delta-base-offset"]], ids=["by id", "by distance"])
+def test_deltas_are_read_without_libgit2(store, way):
+    """Chains of deltas as git makes them are read as git reads them, in both of their forms."""
+    chance = random.Random(1)
+    text = [f"line {number} {chance.random()}\n" for number in range(3000)]
+    blobs = []
+    for number in range(40):
+        text[chance.randrange(len(text))] = f"changed {number}\n"
+        blobs.append(store.objects.add_blob("".join(text).encode()))
+    folder = os.path.join(store.git, "objects", "pack")
+    names = "".join(f"{blob}\n" for blob in blobs).encode()
+    git(store, "pack-objects", "--depth=60", "--window=50", *way, os.path.join(folder, "pack"), stdin=names)
+    reader = PackedReader(folder)
+    whole = [blob for blob in blobs if reader.find(blob) is not None]
+    assert len(whole) < len(blobs) / 2
+    for blob in blobs:
+        assert reader.read(blob) == store.objects.find_raw(blob)
+
+
+def test_damage_in_a_chain_of_deltas_is_never_read(store):
+    """With any byte of a pack changed, what is read is right, or is not read."""
+    text = bytes(random.Random(2).randbytes(2000))
+    blobs = [store.objects.add_blob(text[:place] + b"changed" + text[place:]) for place in range(0, 500, 100)]
+    folder = os.path.join(store.git, "objects", "pack")
+    names = "".join(f"{blob}\n" for blob in blobs).encode()
+    git(store, "pack-objects", os.path.join(folder, "pack"), stdin=names)
+    right = {blob: ("blob", store.objects.blob(blob)) for blob in blobs}
+    (pack,) = (os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".pack"))
+    with open(pack, "rb") as file:
+        data = file.read()
+    os.chmod(pack, 0o644)
+    missed = 0
+    for place in range(12, len(data) - 20, 7):
+        with open(pack, "wb") as file:
+            file.write(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+        reader = PackedReader(folder)
+        found = {blob: reader.read(blob) for blob in blobs}
+        assert all(one is None or one == right[blob] for blob, one in found.items())
+        missed += any(one is None for one in found.values())
+    assert missed > 100
+
+
+@given(base=st.binary(max_size=200), delta=st.binary(max_size=60))
+def test_any_delta_makes_what_it_says_or_is_refused(base, delta):
+    """Bytes that are no delta are told as such, and nothing makes more than is allowed."""
+    try:
+        made = apply_delta(base, delta, limit=1000)
+    except ValueError:
+        return
+    assert len(made) <= 1000

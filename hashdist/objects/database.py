@@ -13,7 +13,8 @@ from hashdist import process
 from hashdist.errors import DamagedError
 
 from . import libgit2
-from .git_program import git_env
+from .copying import copy_history
+from .git_program import git_env, has_git
 from .ids import BlobId, CommitId, ObjectId, TreeId
 from .loose import LooseObjects
 from .packed import PackedReader
@@ -130,6 +131,9 @@ class ObjectDatabase:
         if self._upstream is not None and not self.has_own(id):
             yield from self._upstream.blob_chunks(id)
             return
+        if not has_git(self._search_path):
+            yield self.blob(id)  # all of it in memory
+            return
         digest = hashlib.sha1(b"blob %d\0" % self.size(id), usedforsecurity=False)
         command = ["git", "-c", "core.bigFileThreshold=1m", "cat-file", "blob", id]
         try:
@@ -223,14 +227,11 @@ class ObjectDatabase:
         """All best common ancestors of two commits, none of which leads to another: several where histories crossed."""
         for commit in (one, other):
             self.bring(commit)
-        try:
-            command = ["git", "merge-base", "--all", one, other]
-            output = process.run(command, env=git_env(self.path, self._search_path))
-        except process.ProgramFailedError as error:
-            if error.status == 1:
-                return []
-            raise
-        return [CommitId(id) for id in sorted(output.decode().split())]
+        return [CommitId(id) for id in libgit2.merge_bases(self._repository, one, other)]
+
+    def new_commits(self, tips: Iterable[ObjectId], known: Iterable[ObjectId]) -> list[CommitId]:
+        """The commits here that `tips` lead to and `known` do not, newest first; raises `DamagedError`."""
+        return [CommitId(id) for id in libgit2.new_commits(self._repository, tips, known)]
 
     def bring(self, commit: CommitId) -> None:
         """Have a commit here with all that it leads to, its history included, when it is only upstream."""
@@ -240,6 +241,10 @@ class ObjectDatabase:
         while not owner.has_own(commit):
             assert owner._upstream is not None, "it is in one of them"  # noqa: SLF001 - of the same class
             owner = owner._upstream  # noqa: SLF001
+        if not has_git(self._search_path):
+            copy_history(owner, self, [commit], [])
+            self.look_again()
+            return
         pack = process.run(
             ["git", "pack-objects", "--revs", "--stdout", "-q"],
             env=git_env(owner.path, self._search_path),

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
+
+
+def has_git(search_path: str) -> bool:
+    """Whether the git program is installed."""
+    return shutil.which("git", path=search_path) is not None
 
 
 def git_env(repository: str, search_path: str, *, besides: Sequence[str] = ()) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from hashdist.errors import DamagedError, NotFoundError
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def _library() -> ModuleType:
+def load() -> ModuleType:
+    """pygit2 itself, for whoever needs more of it than is here."""
     import pygit2  # noqa: PLC0415 - loaded on first use, see above
     from pygit2.enums import ConfigLevel, Option  # noqa: PLC0415
 
@@ -33,7 +34,7 @@ def _library() -> ModuleType:
 
 def open_repository(path: str) -> pygit2.Repository:
     """Open the bare repository at `path`; raises `DamagedError`."""
-    library = _library()
+    library = load()
     try:
         repository: pygit2.Repository = library.Repository(path, library.enums.RepositoryOpenFlag.NO_SEARCH)
     except library.GitError as error:
@@ -43,7 +44,7 @@ def open_repository(path: str) -> pygit2.Repository:
 
 def init_repository(path: str, *, shared: bool = False) -> None:
     """Make an empty bare repository at `path`, for all of a group if it is `shared`."""
-    made = _library().init_repository(path, bare=True, initial_head="main")
+    made = load().init_repository(path, bare=True, initial_head="main")
     if shared:
         made.config["core.sharedRepository"] = "0664"
         for folder, _, files in os.walk(path):
@@ -72,14 +73,14 @@ def tester(objects: str) -> Callable[[RawId], bool]:
 
     A repository that is asked for an object it lacks looks at its directory of packs again each time.
     """
-    library = _library()
+    library = load()
     backend = library.OdbBackendPack(objects)
     return lambda raw: backend.exists(library.Oid(raw=raw))
 
 
 def size(repository: pygit2.Repository, name: str) -> int:
     """The bytes of an object, without reading it."""
-    library = _library()
+    library = load()
     try:
         _, found = repository.odb.read_header(name)
     except KeyError as error:
@@ -91,7 +92,7 @@ def size(repository: pygit2.Repository, name: str) -> int:
 
 def read(repository: pygit2.Repository, name: str) -> tuple[str, bytes]:
     """Read an object: its type ('blob', 'tree', 'commit', 'tag') and bytes."""
-    library = _library()
+    library = load()
     try:
         kind, data = repository.read(name)
     except KeyError as error:
@@ -103,7 +104,7 @@ def read(repository: pygit2.Repository, name: str) -> tuple[str, bytes]:
 
 def merge_base(repository: pygit2.Repository, one: str, other: str) -> str | None:
     """The best common ancestor of two commits; raises `DamagedError`."""
-    library = _library()
+    library = load()
     try:
         found: object = repository.merge_base(one, other)  # None where there is none, whatever the annotation says
     except (KeyError, ValueError, library.GitError) as error:
@@ -111,9 +112,43 @@ def merge_base(repository: pygit2.Repository, one: str, other: str) -> str | Non
     return str(found) if found is not None else None
 
 
+def merge_bases(repository: pygit2.Repository, one: str, other: str) -> list[str]:
+    """All common ancestors of two commits that lead to no other one; sorted. Raises `DamagedError`."""
+    edges = []
+    for tip, hidden in ((one, other), (other, one)):
+        own = dict(_walk(repository, [tip], [hidden]))
+        edges.append({tip} - own.keys() | {parent for parents in own.values() for parent in parents} - own.keys())
+    both = edges[0] & edges[1]
+    bases = [base for base in both if not any(_leads_to(repository, other, base) for other in both - {base})]
+    return sorted(bases)
+
+
+def new_commits(repository: pygit2.Repository, tips: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The commits that `tips` lead to and `known` do not, tags of git's own followed; raises `DamagedError`."""
+    return [id for id, _ in _walk(repository, tips, known)]
+
+
+def _walk(repository: pygit2.Repository, tips: Iterable[str], known: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Commits that `tips` lead to and `known` do not, with their parents."""
+    library = load()
+    try:
+        walker = repository.walk(None)
+        for tip in tips:
+            walker.push(tip)
+        for hidden in known:
+            walker.hide(hidden)
+        return [(str(commit.id), [str(parent) for parent in commit.parent_ids]) for commit in walker]
+    except (KeyError, ValueError, library.GitError) as error:
+        raise DamagedError(f"the history of commits cannot be read: {error}") from error
+
+
+def _leads_to(repository: pygit2.Repository, tip: str, commit: str) -> bool:
+    return merge_base(repository, tip, commit) == commit
+
+
 def expand(repository: pygit2.Repository, prefix: str) -> str:
     """Give the full id that begins with `prefix` (at least four digits)."""
-    library = _library()
+    library = load()
     try:
         return str(repository.expand_id(prefix))
     except (KeyError, ValueError, library.GitError) as error:
@@ -121,9 +156,31 @@ def expand(repository: pygit2.Repository, prefix: str) -> str:
         raise ObjectMissingError(f"{words} with '{prefix}'") from error
 
 
+def settings(path: str) -> list[tuple[str, str]]:
+    """What is set in a file of git's settings; raises `DamagedError`."""
+    library = load()
+    try:
+        return [(entry.name, entry.value) for entry in library.Config(path)]
+    except (library.GitError, OSError, ValueError) as error:
+        raise DamagedError(f"'{path}' cannot be read: {error}") from error
+
+
+def change_setting(path: str, key: str, value: str | None) -> None:
+    """Give a key in a file of git's settings one value, or none; raises `DamagedError`."""
+    library = load()
+    try:
+        config = library.Config(path)
+        if value is None:
+            config.delete_multivar(key, ".*")
+        else:
+            config.set_multivar(key, ".*", value)
+    except (library.GitError, OSError, ValueError, KeyError) as error:
+        raise DamagedError(f"'{path}' cannot be changed: {error}") from error
+
+
 @functools.cache
 def _kinds() -> dict[int, str]:
-    kinds = _library().enums.ObjectType
+    kinds = load().enums.ObjectType
     return {int(kinds.BLOB): "blob", int(kinds.TREE): "tree", int(kinds.COMMIT): "commit", int(kinds.TAG): "tag"}
 
 

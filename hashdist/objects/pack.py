@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import BinaryIO
 
-_KINDS = {b"commit": 1, b"tree": 2, b"blob": 3}
+_KINDS = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
 _CHUNK = 1 << 20
 _LARGE_OFFSET = 1 << 31
 #: Objects below this are stored as they are: there is little to gain.

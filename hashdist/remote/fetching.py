@@ -10,28 +10,14 @@ from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import CommitId, SourceId
 from hashdist.objects.signing import check_signature
 from hashdist.refs import names
-from hashdist.sources.git_remote import GitProgram
 from hashdist.sources.network import Network
 from hashdist.store.store import Store
 
+from .carrying import carrier
 from .quarantine import NEW, Quarantine, quarantine
-from .remotes import Remote, for_git, remotes
+from .remotes import Remote, remotes
 from .validating import HostileError, Kind, Validator
 
-#: git looks at what is sent, too; our sources have settings of git's in them, which are data.
-_CHECKS = (
-    "fetch.fsckObjects=true",
-    "transfer.fsckObjects=true",
-    "fetch.unpackLimit=1",
-    "core.alternateRefsCommand=true",
-)
-_SOURCE_CHECKS = tuple(
-    f"fetch.fsck.{check}=ignore"
-    for check in (
-        "gitmodulesBlob gitmodulesLarge gitmodulesMissing gitmodulesName gitmodulesParse gitmodulesPath "
-        "gitmodulesSymlink gitmodulesUpdate gitmodulesUrl"
-    ).split()
-)
 #: Which of the other side's refs are of interest, and what their commits are.
 _KINDS: dict[str, Kind] = {names.HEADS: "profile", names.TAGS: "profile", names.HOSTS: "host scan"}
 #: A profile's name that would stand where the host scans of a remote are.
@@ -82,7 +68,7 @@ def fetch(
     haves = {name: id for name, id in mine.items() if name.startswith((names.HEADS, names.TAGS, remote.refs))}
     with quarantine(store, haves) as place:
         specs = [f"+{prefix}*:{NEW}{prefix[len('refs/') :]}*" for prefix in _KINDS]
-        _ask(store, place, remote.url, specs, env=env, network=network, checks=_CHECKS)
+        carrier(store, env=env, network=network).fetch(place, remote.url, specs, source=False)
         found = Fetched()
         validator = Validator(place.objects, network.settings.limits)
         wanted = _wanted(place, validator, found, remotes(store))
@@ -93,23 +79,6 @@ def fetch(
             place.take_over(list(wanted.values()), list(haves.values()))
             _move(store, remote, wanted, found, prune=prune)
     return found
-
-
-def _ask(
-    store: Store,
-    place: Quarantine,
-    url: str,
-    refspecs: list[str],
-    *,
-    env: Mapping[str, str],
-    network: Network,
-    checks: tuple[str, ...],
-) -> None:
-    program = GitProgram({**env, "PATH": store.search_path}, network, checks)
-    check = place.limit(network.settings.limits.download, network.check)
-    arguments = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--", for_git(url), *refspecs]
-    with network.progress.task(url.rstrip("/").rpartition("/")[2], None, "step") as task:
-        program.ask(for_git(url), *arguments, repository=place.path, task=task, check=check)
 
 
 def _wanted(place: Quarantine, validator: Validator, found: Fetched, others: Collection[str]) -> dict[str, CommitId]:
@@ -198,31 +167,14 @@ def _place(remote: Remote, name: str) -> str:
     return name
 
 
-def default_branch(store: Store, url: str, *, env: Mapping[str, str], network: Network) -> str | None:
-    """The profile that another side's HEAD names; None if it does not say."""
-    program = GitProgram({**env, "PATH": store.search_path}, network)
-    said = program.ask(for_git(url), "ls-remote", "--symref", "--", for_git(url), "HEAD").decode(errors="replace")
-    for line in said.split("\n"):
-        if line.startswith(f"ref: {names.HEADS}") and line.endswith("\tHEAD"):
-            return line[len(f"ref: {names.HEADS}") : -len("\tHEAD")]
-    return None
-
-
 def bring_source(store: Store, remote: Remote, id: SourceId, *, env: Mapping[str, str], network: Network) -> bool:
     """Bring one source from a remote; False if it has not got it. Raises `HostileError` or `NetworkError`."""
     ref = names.SOURCES + id
     if not has_refs(store, remote, [ref], env=env, network=network):
         return False
     with quarantine(store, {}) as place:
-        _ask(
-            store,
-            place,
-            remote.url,
-            [f"+{ref}:{NEW}{ref[len('refs/') :]}"],
-            env=env,
-            network=network,
-            checks=(*_CHECKS, *_SOURCE_CHECKS),
-        )
+        spec = f"+{ref}:{NEW}{ref[len('refs/') :]}"
+        carrier(store, env=env, network=network).fetch(place, remote.url, [spec], source=True)
         commit = place.refs().get(ref)
         if commit is None:
             return False
@@ -237,14 +189,11 @@ def has_refs(
     store: Store, remote: Remote, refs: list[str], *, env: Mapping[str, str], network: Network
 ) -> dict[str, CommitId]:
     """Those of some refs that a remote has, with their commits."""
-    program = GitProgram({**env, "PATH": store.search_path}, network)
-    url = for_git(remote.url)
     wanted = set(refs)
     asked = refs if len(refs) <= _NAMED else [f"{names.SOURCES}*"]
-    said = program.ask(url, "ls-remote", "--", url, *asked).decode(errors="replace")
-    pairs = (line.split("\t", 1) for line in said.split("\n") if "\t" in line)
+    found = carrier(store, env=env, network=network).refs(remote.url, asked)
     try:
-        return {name: CommitId(id) for id, name in pairs if name in wanted}
+        return {name: CommitId(id) for name, id in found.items() if name in wanted}
     except ValueError as error:
         raise HostileError(f"'{remote.url}' names objects as the store does not: {error}") from error
 

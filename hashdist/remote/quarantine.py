@@ -17,9 +17,11 @@ from hashdist.fsutil.atomic import publish, unique_suffix
 from hashdist.fsutil.modes import file_mode
 from hashdist.fsutil.removal import remove_tree
 from hashdist.objects import libgit2
+from hashdist.objects.copying import copy_history
 from hashdist.objects.database import ObjectDatabase
-from hashdist.objects.git_program import git_env
+from hashdist.objects.git_program import git_env, has_git
 from hashdist.objects.ids import CommitId
+from hashdist.refs.database import RefDatabase
 from hashdist.store.store import Store
 
 HAVE, NEW = "refs/have/", "refs/new/"
@@ -40,19 +42,12 @@ class Quarantine:
 
     def refs(self) -> dict[str, CommitId]:
         """What came: refs by their names at the other side; tags of git's own as what they are of, too."""
-        output = self._git("for-each-ref", "--format=%(objectname) %(refname)", NEW.rstrip("/"))
-        pairs = (line.split(" ", 1) for line in output.decode(errors="surrogateescape").split("\n") if line)
-        return {f"refs/{name[len(NEW) :]}": CommitId(id) for id, name in pairs}
+        refs = RefDatabase(self.path, lock="", operations="", identity="", clock=lambda: 0.0)  # only to be read
+        return {f"refs/{name[len(NEW) :]}": id for name, id in refs.all(NEW).items()}
 
-    def new_commits(self, tips: Collection[str], haves: Collection[str]) -> list[CommitId]:
+    def new_commits(self, tips: Collection[CommitId], haves: Collection[CommitId]) -> list[CommitId]:
         """The commits that `tips` lead to and `haves` do not."""
-        lines = [*tips, *(f"^{have}" for have in haves)]
-        output = process.run(
-            ["git", "rev-list", "--stdin"],
-            env=git_env(self.path, self._store.search_path),
-            stdin="".join(f"{line}\n" for line in dict.fromkeys(lines)).encode(),
-        )
-        return [CommitId(line) for line in output.decode().split()]
+        return self.objects.new_commits(tips, haves)
 
     def size(self) -> int:
         """Bytes that came so far."""
@@ -74,10 +69,18 @@ class Quarantine:
 
         return checked
 
-    def take_over(self, tips: Sequence[str], haves: Collection[str]) -> None:
+    def take_over(self, tips: Sequence[CommitId], haves: Collection[CommitId]) -> None:
         """Have in the store what `tips` lead to, and is not there yet."""
-        if not tips:
+        if not set(tips) - set(haves):
             return
+        if has_git(self._store.search_path):
+            self._pack(tips, haves)
+        else:
+            copy_history(self.objects, self._store.objects, tips, haves)
+        self._store.objects.look_again()
+        self._store.objects.unsynced = True
+
+    def _pack(self, tips: Sequence[CommitId], haves: Collection[CommitId]) -> None:
         lines = [*tips, *(f"^{have}" for have in haves)]
         packed = os.path.join(self.path, "taken")
         output = process.run(
@@ -92,11 +95,6 @@ class Quarantine:
             for ending in (".pack", ".idx"):
                 os.chmod(f"{packed}-{name}{ending}", file_mode(target, 0o444) & ~0o222)
                 publish(f"{packed}-{name}{ending}", f"{target}{ending}", durable=False)
-        self._store.objects.look_again()
-        self._store.objects.unsynced = True
-
-    def _git(self, *arguments: str) -> bytes:
-        return process.run(["git", *arguments], env=git_env(self.path, self._store.search_path))
 
 
 @contextlib.contextmanager

@@ -7,9 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from hashdist import process
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
-from hashdist.objects.git_program import git_env
+from hashdist.objects.settings import RepositorySettings
 from hashdist.refs import names
 from hashdist.sources.declaration import git_url_fault, without_credentials
 from hashdist.store.store import Store
@@ -79,7 +78,7 @@ def for_git(url: str) -> str:
 def remotes(store: Store) -> dict[str, Remote]:
     """All remotes, by name."""
     found = {}
-    for key, value in _settings(store).items():
+    for key, value in _settings(store).read("remote").items():
         kind, _, rest = key.partition(".")
         name, _, what = rest.rpartition(".")
         if (kind, what) == ("remote", "url"):
@@ -113,8 +112,8 @@ def add_remote(store: Store, name: str, url: str) -> Remote:
     if known is not None:
         raise ConflictError(f"there is a remote '{name}' already: {known.url}", hint=f"hdist remote remove {name}")
     with store.refs.still("remote add"):
-        _set(store, f"remote.{name}.url", url)
-        _set(store, f"remote.{name}.fetch", f"+{names.HEADS}*:{names.REMOTES}{name}/*")
+        _settings(store).set(f"remote.{name}.url", url)
+        _settings(store).set(f"remote.{name}.fetch", f"+{names.HEADS}*:{names.REMOTES}{name}/*")
     return Remote(name, url)
 
 
@@ -127,7 +126,7 @@ def remove_remote(store: Store, name: str) -> Remote:
             transaction.delete(ref, old=commit)
     with store.refs.still("remote remove"):
         for section in (f"remote.{name}", *(f"branch.{profile}" for profile in followers)):
-            _git(store, "--remove-section", section)
+            _settings(store).remove(section)
     return remote
 
 
@@ -139,19 +138,19 @@ def followed(store: Store, profile: str) -> Following | None:
 def follow(store: Store, profile: str, following: Following) -> None:
     """Have a profile follow one of a remote, as git's own branches do."""
     with store.refs.still("follow"):
-        _set(store, f"branch.{profile}.remote", following.remote)
-        _set(store, f"branch.{profile}.merge", names.HEADS + following.branch)
+        _settings(store).set(f"branch.{profile}.remote", following.remote)
+        _settings(store).set(f"branch.{profile}.merge", names.HEADS + following.branch)
 
 
 def follow_no_more(store: Store, profile: str) -> None:
     """Have a profile follow nothing."""
     if followed(store, profile) is not None:
         with store.refs.still("follow"):
-            _git(store, "--remove-section", f"branch.{profile}")
+            _settings(store).remove(f"branch.{profile}")
 
 
 def _followers(store: Store) -> dict[str, Following]:
-    settings = _settings(store)
+    settings = _settings(store).read("branch")
     found = {}
     for key, value in settings.items():
         kind, _, rest = key.partition(".")
@@ -162,22 +161,5 @@ def _followers(store: Store) -> dict[str, Following]:
     return found
 
 
-def _settings(store: Store) -> dict[str, str]:
-    """The repository's settings that are of remotes and branches."""
-    try:
-        output = _git(store, "-z", "--get-regexp", r"^(remote|branch)\.")
-    except process.ProgramFailedError as error:
-        if error.status == 1:  # there are none
-            return {}
-        raise
-    pairs = (entry.partition("\n") for entry in output.decode(errors="surrogateescape").split("\0") if entry)
-    return {key: value for key, _, value in pairs}
-
-
-def _set(store: Store, key: str, value: str) -> None:
-    _git(store, "--replace-all", key, value)
-
-
-def _git(store: Store, *arguments: str) -> bytes:
-    path = os.path.join(store.git, "config")
-    return process.run(["git", "config", "--file", path, *arguments], env=git_env(store.git, store.search_path))
+def _settings(store: Store) -> RepositorySettings:
+    return RepositorySettings(os.path.join(store.git, "config"), store.search_path)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from hashdist import process
 from hashdist.errors import NetworkError
 from hashdist.process import ProgramFailedError
 
-from .network import Network, OfflineError, UrlNotFoundError, local_path
+from .network import Network, UrlNotFoundError, check_allowed
 
 if TYPE_CHECKING:
     from hashdist.progress import Task
@@ -61,11 +59,7 @@ class GitProgram:
 
         `check` is called again and again, and may raise; `besides` are further variables of its environment.
         """
-        if self.network.settings.offline and urlsplit(url).scheme != "file" and not url.startswith("/"):
-            raise OfflineError(f"'{url}' would have to be fetched", hint="leave out --offline")
-        path = url if url.startswith("/") else local_path(url) if urlsplit(url).scheme == "file" else None
-        if path is not None and not os.path.exists(path):
-            raise UrlNotFoundError(f"nothing at '{url}'")
+        check_allowed(url, self.network)
         command = [*self._command(), *arguments]
         env = {**_env(self.env, repository), **(besides or {})}
         try:

@@ -91,6 +91,18 @@ class Network:
             raise CancelledError("cancelled")
 
 
+def check_allowed(url: str, network: Network) -> None:
+    """See whether a repository may be talked to, and is there as far as that can be known; a path counts as a URL.
+
+    Raises `OfflineError` or `UrlNotFoundError`.
+    """
+    path = url if url.startswith("/") else local_path(url) if urlsplit(url).scheme == "file" else None
+    if path is None and network.settings.offline:
+        raise OfflineError(f"'{url}' would have to be fetched", hint="leave out --offline")
+    if path is not None and not os.path.exists(path):
+        raise UrlNotFoundError(f"nothing at '{url}'")
+
+
 def read_url(url: str, network: Network, *, accept: str | None = None) -> tuple[bytes, str]:
     """The bytes behind a small URL and their content type.
 

@@ -10,9 +10,10 @@ from hashdist import process
 from hashdist.errors import ConflictError, HashdistError, NotFoundError
 from hashdist.objects.ids import CommitId, SourceId
 from hashdist.refs import names
-from hashdist.remote import fetching, pushing, remotes
+from hashdist.remote import fetching, remotes
+from hashdist.remote.carrier import Sent
+from hashdist.remote.carrying import carrier
 from hashdist.remote.fetching import Fetched
-from hashdist.remote.pushing import Sent
 from hashdist.remote.remotes import Following, Remote
 from hashdist.store.roots import in_use
 from hashdist.store.store import Store
@@ -114,7 +115,7 @@ def _default(session: Session, remote: Remote) -> str:
     profiles = [name for name in known if not name.startswith("hosts/")]
     if not profiles:
         raise NotFoundError(f"'{remote.url}' has no profiles", hint="hdist push sends one there")
-    told = fetching.default_branch(store, remote.url, env=session.env, network=session.fetcher.network())
+    told = carrier(store, env=session.env, network=session.fetcher.network()).default_branch(remote.url)
     only = profiles if len(profiles) == 1 else []
     wanted = [name for name in (told or "", "main", *only) if name in profiles]
     if not wanted:
@@ -263,7 +264,7 @@ def push(
                 done.absent.append(id)
             else:
                 sent.append(Sent(commit, names.SOURCES + id))
-        done.sent = pushing.push(store, remote, sent, env=session.env, network=network)
+        done.sent = carrier(store, env=session.env, network=network).push(remote, sent)
     _remember(store, remote, heads)
     return done
 

@@ -5,102 +5,17 @@ import os
 import subprocess
 
 import pytest
-from sources.servers import serving
+from exchange import bare, change, refs_of, round_trip, share
 from support import package
 
-from hashdist import Store
 from hashdist.errors import ConflictError, InvalidError, NetworkError, NotFoundError
 from hashdist.objects.ids import CommitId
-from hashdist.remote.pushing import PushRefusedError, RemoteMovedError
-from hashdist.remote.remotes import NoRemoteError, check_url, followed, remotes
-from hashdist.stack.editing import set_key
-from hashdist.store.making import init_store
+from hashdist.remote.carrier import PushRefusedError, RemoteMovedError
+from hashdist.remote.remotes import NoRemoteError, check_url, remotes
 from hashdist.workflow import branching, building, remoting
-from hashdist.workflow.commit import commit_file, edit
+from hashdist.workflow.commit import commit_file
 from hashdist.workflow.pinning import UntrustedPathError
 from hashdist.workflow.profile import StaleSpecsError, find, is_stale, read_profile
-from hashdist.workflow.session import Session
-
-IDENTITY = "Grace <grace@example.org>"
-
-
-@pytest.fixture
-def other(tmp_path):
-    """A colleague's store, with nothing in it."""
-    path = str(tmp_path / "other-store")
-    init_store(path, durability="fast")
-    store = Store.open(path, identity=IDENTITY, search_path=os.environ["PATH"])
-    (tmp_path / "elsewhere").mkdir()
-    return Session(store, dict(os.environ), str(tmp_path / "elsewhere"), jobs=2)
-
-
-def bare(path):
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", path], check=True)
-    return path
-
-
-@pytest.fixture
-def server(tmp_path):
-    return str(bare(tmp_path / "server.git"))
-
-
-@pytest.fixture
-def main(session, write):
-    """A stack with a source of this machine, one from a web server, and one without."""
-    archive = write("z.tar", "")
-    write("src/hello", "from afar")
-    subprocess.run(["tar", "cf", archive, "-C", os.path.dirname(archive), "src"], check=True)
-    write("src/hello", "hello")
-    with open(archive, "rb") as file, serving({"/z.tar": file.read()}) as (url, _):
-        yield recorded(session, write, url)
-
-
-def recorded(session, write, url):
-    text = (
-        package("a", "mkdir -p $PREFIX/share && cp hello $PREFIX/share", source='{ path = "src" }')
-        + package("b")
-        + package("z", "mkdir -p $PREFIX/share && cp hello $PREFIX/share/z", source=f'{{ url = "{url}/z.tar" }}')
-    )
-    return commit_file(session, write("stack.toml", text), message="first").commit
-
-
-def share(session, url, name="origin", **options):
-    if name not in remotes(session.store):
-        remoting.add(session, name, url)
-    return remoting.push(session, name, with_local=True, **options)
-
-
-def change(session, key, value, **options):
-    return edit(session, lambda text: set_key(text, key, value), message=f"{key}={value}", **options).commit
-
-
-def refs_of(path):
-    output = subprocess.check_output(["git", "-C", path, "for-each-ref", "--format=%(refname)"], text=True)
-    return output.split()
-
-
-def round_trip(session, other, url):
-    """Push, clone, build the same artifact there, change, push, pull."""
-    done = share(session, url)
-    assert done.sent[0].ref == "refs/heads/main"
-    assert len(done.sent) == 2
-    cloned = remoting.clone(other, url, "mine")
-    assert cloned.commit == find(session.store, "main")
-    ours, theirs = (read_profile(one.store.objects, cloned.commit).lock for one in (session, other))
-    assert ours == theirs
-    assert other.store.sources.all() == []
-    built = building.build_commit(other, cloned.commit)
-    assert built.total == 3
-    assert {spec for spec, _ in other.store.artifacts.all()} >= {theirs.specs[name] for name in "abz"}
-    changed = change(other, "packages.b.version", "2", profile="mine")
-    assert followed(other.store, "mine").branch == "main"
-    assert [one.ref for one in remoting.push(other, None, ["mine"]).sent] == ["refs/heads/main"]
-    pulled = remoting.pull(session)
-    assert (pulled.merged.how, pulled.merged.commit) == ("fast-forward", changed)
-    assert remoting.push(session).sent == []
-    assert "error" not in subprocess.check_output(
-        ["git", "-C", other.store.git, "fsck", "--full", "--strict"], stderr=subprocess.STDOUT, text=True
-    )
 
 
 def test_directory(session, other, main, server):

@@ -26,17 +26,41 @@ from hashdist.workflow.profile import find
 from hashdist.workflow.session import Session
 
 
-@pytest.fixture
-def theirs(tmp_path, write):
+def make_theirs(folder):
     """Somebody's store, whose repository is the server, with a profile in it."""
-    path = str(tmp_path / "their-store")
+    path = str(folder / "their-store")
     init_store(path, durability="fast")
     store = Store.open(path, identity="Mallory <m@example.org>", search_path=os.environ["PATH"])
-    there = Session(store, dict(os.environ), str(tmp_path / "work"))
-    write("src/hello", "hello")
-    text = package("a") + package("b", source='{ path = "src" }')
-    commit_file(there, write("stack.toml", text), message="first")
+    work = folder / "work"
+    (work / "src").mkdir(parents=True)
+    there = Session(store, dict(os.environ), str(work))
+    (work / "src" / "hello").write_text("hello")
+    (work / "stack.toml").write_text(package("a") + package("b", source='{ path = "src" }'))
+    commit_file(there, str(work / "stack.toml"), message="first")
     return there
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    return make_theirs(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    return make_theirs(tmp_path_factory.mktemp("lasting"))
+
+
+@pytest.fixture
+def hostile(lasting):
+    """The same for many tests, whose refs are put back after each."""
+    refs = lasting.store.refs
+    before = refs.all()
+    yield lasting
+    with refs.transaction("put back") as transaction:
+        for name in refs.all().keys() - before.keys():
+            transaction.delete(name, old=refs[name])
+        for name, id in before.items():
+            transaction.set(name, id)
 
 
 def entry(mode, name, id):
@@ -151,16 +175,17 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_hostile_commits(session, theirs, what, git):
-    """What breaks the rules is refused whole: no ref, and no object of it, is in the store."""
-    store = theirs.store
+def test_hostile_commits(session, hostile, what, git, without_git):
+    """What breaks the rules is refused whole, whoever carries it: no ref, and no object of it, is in the store."""
+    store = hostile.store
     good = find(store, "main")
     bad = HOSTILE[what](store)
     store.refs.update("refs/heads/bad", bad, old=None, reason="hostile")
     remoting.add(session, "origin", store.git)
     before = set(git("cat-file", "--batch-check", "--batch-all-objects").splitlines())
-    with pytest.raises((HostileError, NetworkError)):
-        remoting.fetch(session)
+    for one in (session, without_git(session)):
+        with pytest.raises((HostileError, NetworkError)):
+            remoting.fetch(one)
     assert session.store.refs.all(names.REMOTES) == {}
     assert set(git("cat-file", "--batch-check", "--batch-all-objects").splitlines()) == before
     assert (
@@ -203,9 +228,9 @@ def test_a_hidden_parent(theirs):
 
 
 @pytest.mark.parametrize("what", ["more", "directory", "text"])
-def test_hostile_scans(session, theirs, what):
+def test_hostile_scans(session, hostile, what, without_git):
     """Scans of hosts are these files and no others."""
-    store = theirs.store
+    store = hostile.store
     name = next(iter(store.refs.all(names.HOSTS)))
     found = {one.name: one for one in store.objects.tree(store.objects.commit(store.refs[name]).tree)}
     entries = {key: (b"40000" if key == b"spec" else b"100644", key, one.id) for key, one in found.items()}
@@ -218,8 +243,9 @@ def test_hostile_scans(session, theirs, what):
     order = sorted(entries.values(), key=lambda one: one[1] + (b"/" if one[0] == b"40000" else b""))
     store.refs.update(name, commit_of(store, raw(store, *order)), old=store.refs[name], reason="hostile")
     remoting.add(session, "origin", store.git)
-    with pytest.raises((HostileError, NetworkError)):
-        remoting.fetch(session)
+    for one in (session, without_git(session)):
+        with pytest.raises((HostileError, NetworkError)):
+            remoting.fetch(one)
     assert session.store.refs.all(names.REMOTES) == {}
 
 

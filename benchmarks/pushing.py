@@ -19,7 +19,7 @@ from history import PACKAGES, make_history
 
 from hashdist.objects.database import NOBODY
 from hashdist.stack.editing import set_key
-from hashdist.workflow import remoting
+from hashdist.workflow import pushing, remoting
 from hashdist.workflow.commit import edit
 from hashdist.workflow.session import Session
 
@@ -51,7 +51,7 @@ def push_one(session: Session, server: str) -> None:
     ).stdout.split("\n")[:-1]
     own = sum(int(line.split()[1]) for line in asked)
     size = packed_bytes(server)
-    remoting.push(session, "origin")
+    pushing.push(session, "origin")
     sent = packed_bytes(server) - size
     verdict = "within" if sent <= own + _ROOM else "OVER"
     print(f"push of one package and {len(ids)} objects: {sent} bytes, its objects are {own}  {verdict} {_ROOM} more")
@@ -91,7 +91,7 @@ def main() -> None:
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", server], check=True)
         subprocess.run(["git", "-C", server, "config", "receive.unpackLimit", "1"], check=True)
         remoting.add(session, "origin", server)
-        remoting.push(session, "origin")
+        pushing.push(session, "origin")
         push_one(session, server)
         negotiate(session, place)
     finally:

@@ -6,7 +6,7 @@ from support import package
 
 from hashdist.remote.remotes import followed, remotes
 from hashdist.stack.editing import set_key
-from hashdist.workflow import building, remoting
+from hashdist.workflow import building, pushing, remoting
 from hashdist.workflow.commit import commit_file, edit
 from hashdist.workflow.profile import find, read_profile
 
@@ -28,7 +28,7 @@ def recorded(session, write, url):
 def share(session, url, name="origin", **options):
     if name not in remotes(session.store):
         remoting.add(session, name, url)
-    return remoting.push(session, name, with_local=True, **options)
+    return pushing.push(session, name, with_local=True, **options)
 
 
 def change(session, key, value, **options):
@@ -55,10 +55,10 @@ def round_trip(session, other, url):
     assert {spec for spec, _ in other.store.artifacts.all()} >= {theirs.specs[name] for name in "abz"}
     changed = change(other, "packages.b.version", "2", profile="mine")
     assert followed(other.store, "mine").branch == "main"
-    assert [one.ref for one in remoting.push(other, None, ["mine"]).sent] == ["refs/heads/main"]
+    assert [one.ref for one in pushing.push(other, None, ["mine"]).sent] == ["refs/heads/main"]
     pulled = remoting.pull(session)
     assert (pulled.merged.how, pulled.merged.commit) == ("fast-forward", changed)
-    assert remoting.push(session).sent == []
+    assert pushing.push(session).sent == []
     assert "error" not in subprocess.check_output(
         ["git", "-C", other.store.git, "fsck", "--full", "--strict"], stderr=subprocess.STDOUT, text=True
     )

@@ -32,9 +32,13 @@ _KINDS: dict[str, dict[str, type]] = {
 def named_class(env: Mapping[str, str]) -> str | None:
     """What the site calls hosts like this one (HDIST_HOST_CLASS, ``host.class``); None if it has no name for them."""
     named = env.get("HDIST_HOST_CLASS") or settings_table(env, "host").get("class")
-    if named and "/" in named:
+    return _host_class(named) if named else None
+
+
+def _host_class(named: str) -> str:
+    if "/" in named:
         raise InvalidError(f"bad host class '{named}': it has a '/' in it")
-    return check_ref_name(named, what="host class") if named else None
+    return check_ref_name(named, what="host class")
 
 
 def jail_choice(env: Mapping[str, str], option: str | None = None) -> tuple[JailChoice | None, JailChoice]:
@@ -96,10 +100,8 @@ def change(env: Mapping[str, str], key: str, value: str | None) -> str:
 
     Raises `InvalidError` for what may not stand there, and then nothing changed.
     """
-    import tomlkit  # noqa: PLC0415 - only here
-
-    from hashdist.fsutil.atomic import write_file  # noqa: PLC0415
-    from hashdist.stack.editing import set_key, unset_key  # noqa: PLC0415
+    from hashdist.fsutil.atomic import write_file  # noqa: PLC0415 - only here
+    from hashdist.stack.editing import unset_key  # noqa: PLC0415
 
     _check_key(key)
     path = settings_files(env)[-1]
@@ -109,20 +111,65 @@ def change(env: Mapping[str, str], key: str, value: str | None) -> str:
     except FileNotFoundError:
         text = ""
     _checked(path, text.encode())
-    if value is None:
-        text = unset_key(text, key)
-    else:
-        number = value.isascii() and value.isdecimal()
-        text = set_key(text, key, value)
-        if number:
-            document: Any = tomlkit.parse(text)
-            table, _, name = key.partition(".")
-            document[table][name] = int(value)
-            text = tomlkit.dumps(document)
-    _checked(path, text.encode())
+    text = unset_key(text, key) if value is None else _with(text, key, value)
+    _check_values(_checked(path, text.encode()))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     write_file(path, text.encode())
     return path
+
+
+def _with(text: str, key: str, value: str) -> str:
+    """The text of a file of settings in which a key has a value, which is read as what the key takes."""
+    import tomlkit  # noqa: PLC0415 - only here
+
+    table, _, name = key.partition(".")
+    name, _, inner = name.partition(".")
+    kind = _KINDS[table][name]
+    if (kind is dict) != bool(inner):
+        whole = f"{table}.{name}{'.NAME' if kind is dict else ''}"
+        raise InvalidError(f"no setting '{key}'", hint=f"hdist config {whole} VALUE")
+    document: Any = tomlkit.parse(text)
+    place = document.setdefault(table, tomlkit.table())
+    if kind is dict:
+        place.setdefault(name, tomlkit.table())[inner] = _value(int, value) if value.isdecimal() else value
+    else:
+        place[name] = _value(kind, value)
+    return tomlkit.dumps(document)
+
+
+def _value(kind: type, text: str) -> object:
+    """What a text means where something of a kind is wanted; the text itself if it means nothing of that kind."""
+    import tomllib  # noqa: PLC0415 - only here
+
+    if kind is str:
+        return text
+    if kind is list and not text.startswith("["):
+        return text.split()
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check_values(document: dict[str, dict[str, Any]]) -> None:
+    """Raise `InvalidError` for values of the right type that no command would take."""
+    from hashdist.objects.importing import Limits  # noqa: PLC0415 - only here
+    from hashdist.sources.declaration import url_fault  # noqa: PLC0415
+
+    build, host, sources = (document.get(name, {}) for name in ("build", "host", "sources"))
+    if "jail" in build:
+        _choice(build["jail"], "build.jail")
+    if "class" in host:
+        _host_class(host["class"])
+    Limits.parse([f"{name}={value}" for name, value in sources.get("limits", {}).items()])
+    problems = [
+        f"sources.{key}: must be more than 0" for key in ("parallel", "minimum-rate") if sources.get(key, 1) < 1
+    ]
+    problems += [
+        f"sources.mirrors: {fault}" for one in sources.get("mirrors", []) if "://" in one and (fault := url_fault(one))
+    ]
+    if problems:
+        raise InvalidError(*problems)
 
 
 def _check_key(key: str) -> None:

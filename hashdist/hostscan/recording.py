@@ -45,6 +45,28 @@ def record_scan(store: Store, capture: HostCapture, entry: HostEntry, *, where: 
     return commit
 
 
+def join_scans(store: Store, ref: str, theirs: CommitId) -> CommitId | None:
+    """Have the scans of a name here follow those of another machine too, so that both histories can be one's.
+
+    Returns what the other one's ref can move on to; None if there is nothing that it has not got.
+    """
+    objects = store.objects
+    with store.refs.transaction("host scans joined") as transaction:
+        mine = store.refs[ref]
+        base = objects.merge_base(mine, theirs)
+        newest, other = objects.commit(mine), objects.commit(theirs)
+        if base == theirs:
+            return mine if mine != theirs else None
+        if base == mine or newest.tree == other.tree:
+            return None
+        joined = objects.add_commit(
+            newest.tree, parents=(mine, theirs), identity=store.author, time=store.now(), message=newest.message
+        )
+        store.sync_objects()
+        transaction.update(ref, joined, old=mine)
+    return joined
+
+
 def realise(store: Store, capture: HostCapture) -> str:
     """Make the artifact of links for a capture, if it is not there, and return its path."""
     artifact = capture.spec.artifact

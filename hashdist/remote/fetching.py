@@ -9,6 +9,7 @@ from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import CommitId, SourceId
 from hashdist.objects.signing import check_signature
+from hashdist.progress import Progress
 from hashdist.refs import names
 from hashdist.sources.network import Network
 from hashdist.store.store import Store
@@ -72,7 +73,7 @@ def fetch(
         found = Fetched()
         validator = Validator(place.objects, network.settings.limits)
         wanted = _wanted(place, validator, found, remotes(store))
-        _validate(place, validator, wanted, haves)
+        _validate(place, validator, wanted, haves, network.progress)
         if signers is not None:
             _check_signatures(store, place, wanted, haves, {**env, "PATH": store.search_path}, signers)
         with store.lock(shared=True, purpose="fetch"):
@@ -108,12 +109,18 @@ def _wanted(place: Quarantine, validator: Validator, found: Fetched, others: Col
 
 
 def _validate(
-    place: Quarantine, validator: Validator, wanted: Mapping[str, CommitId], haves: Mapping[str, CommitId]
+    place: Quarantine,
+    validator: Validator,
+    wanted: Mapping[str, CommitId],
+    haves: Mapping[str, CommitId],
+    progress: Progress,
 ) -> None:
     for prefix, kind in _KINDS.items():
         tips = [id for name, id in wanted.items() if name.startswith(prefix)]
-        if tips:
-            validator.commits(place.new_commits(tips, list(haves.values())), kind=kind)
+        commits = place.new_commits(tips, list(haves.values())) if tips else []
+        if commits:
+            with progress.task("looking at what came", len(commits), "commit") as task:
+                validator.commits(commits, kind=kind, task=task)
 
 
 def _check_signatures(

@@ -6,6 +6,7 @@ Walks over ids and never over paths: a tree of a few kilobytes can have more pat
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -15,6 +16,7 @@ from hashdist.objects.ids import CommitId, ObjectId, SpecId, TreeId
 from hashdist.objects.importing import Limits
 from hashdist.objects.spec import read_spec
 from hashdist.objects.tree import Entry, InvalidTreeError, Mode, show_name
+from hashdist.progress import Task
 from hashdist.stack.lock import Lock
 
 Kind = Literal["profile", "host scan", "other"]
@@ -26,6 +28,7 @@ _DEPTH = 40
 #: Bytes of one file, and of all that people wrote together.
 _FILE, _FILES = 16 << 20, 64 << 20
 _LATEST = 1 << 40
+_NAMES = re.compile(rb"[0-7]{5,6} ([^\0]+)\0.{20}", re.DOTALL)
 
 
 class HostileError(InvalidError):
@@ -47,14 +50,17 @@ class Validator:
 
     def kind(self, commit: CommitId) -> Kind:
         """What a commit is, by what it holds."""
-        entries = {entry.name for entry in self._tree(self._objects.commit(commit).tree, commit)}
+        # what is none of a profile need not be a tree of ours: it may have submodules
+        data = self._objects.raw_tree(self._objects.commit(commit).tree)
+        entries = {match[1] for match in _NAMES.finditer(data)}
         if LOCK in entries and STACK in entries:
             return "profile"
         return "host scan" if SCAN in entries and SPEC in entries else "other"
 
-    def commits(self, commits: Iterable[CommitId], *, kind: Kind) -> None:
+    def commits(self, commits: Iterable[CommitId], *, kind: Kind, task: Task) -> None:
         """Check all of some commits, which should be of one kind; raises `HostileError`."""
         for id in commits:
+            task.advance()
             commit = self._objects.commit(id)
             if not 0 <= commit.time < _LATEST or not 0 <= commit.authored < _LATEST:
                 raise HostileError(f"commit {id} is of no time that there is")
@@ -67,10 +73,17 @@ class Validator:
 
     def source(self, commit: CommitId, id: str) -> None:
         """Check a commit that should hold a certain source and nothing else; raises `HostileError`."""
-        found = self._objects.commit(commit)
-        if found.tree != id or found.parents or found.message != f"source {id}\n":
+        try:
+            self._source(self._objects.commit(commit), id)
+        except HostileError:
+            raise
+        except HashdistError as error:  # no commit, no tree, malformed
+            raise HostileError(f"what was sent for source {id} is another thing: {error.message}") from error
+
+    def _source(self, commit: Commit, id: str) -> None:
+        if commit.tree != id or commit.parents or commit.message != f"source {id}\n":
             raise HostileError(f"what was sent for source {id} is another thing")
-        self._measure(found.tree)
+        self._measure(commit.tree)
 
     def _commit(self, commit: Commit, kind: Kind) -> None:
         entries = {entry.name: entry for entry in self._tree(commit.tree, commit.id)}

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-from hashdist.build.artifact_file import file_name
+from hashdist.build.artifact_file import ArtifactFileError, file_name
 from hashdist.build.exporting import export_artifact
 from hashdist.build.importing import OtherStoreError, import_artifact
-from hashdist.errors import NotFoundError
+from hashdist.errors import NetworkError, NotFoundError
 from hashdist.objects.artifact_id import ArtifactId
 from hashdist.objects.spec import Spec, read_spec
 from hashdist.sources.download import download
@@ -60,18 +60,29 @@ def take_files(session: Session, paths: Iterable[str]) -> list[tuple[ArtifactId,
 
 
 def take_from(session: Session, jobs: Sequence[Spec], places: Sequence[str]) -> list[ArtifactId]:
-    """Take those of what is to be built of which there is a file in a directory or on a web server."""
+    """Take those of what is to be built of which there is a file in a directory or on a web server.
+
+    A file that cannot be taken and a server that does not answer are noted: what they do not give is built.
+    """
     taken = []
+    silent: set[str] = set()
     for spec in jobs:
         for place in places:
-            path = _file(session, spec, place)
+            if place in silent:
+                continue
+            try:
+                path = _file(session, spec, place)
+            except NetworkError as error:
+                session.progress.note(f"{error.message}: nothing is taken from there")
+                silent.add(place)
+                continue
             if path is None:
                 continue
             try:
                 artifact, _ = import_artifact(
                     session.store, path, wanted=spec.id, limits=session.fetching.limits, progress=session.progress
                 )
-            except OtherStoreError as error:
+            except (OtherStoreError, ArtifactFileError) as error:
                 session.progress.note(error.message)
                 continue
             session.progress.note(f"took {spec.name} {spec.version} {spec.id[:12]} from {place}")

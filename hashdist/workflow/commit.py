@@ -7,19 +7,16 @@ import os
 from collections.abc import Callable, Mapping
 
 from hashdist.errors import InvalidError, NotFoundError
-from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId
 from hashdist.refs import names
 from hashdist.remote.remotes import followed
 from hashdist.stack.file import parse_stack
-from hashdist.stack.lock import Lock
-from hashdist.stack.merging_locks import merge_locks
 from hashdist.stack.packages import Stack
 from hashdist.store.roots import in_use
 
 from .origin import at_home, check_base, remember_base, remember_directory
 from .pinning import Moving, Resolved, pin
-from .profile import Profile, branch_of, read_profile, read_written
+from .profile import Profile, branch_of, known_pins, read_profile, read_written
 from .recording import Recorded, record
 from .session import Session
 
@@ -112,24 +109,11 @@ def resolve_anew(session: Session, *, profile: str | None = None) -> Recorded:
     text, files = read_written(objects, tip)
     stack = parse_stack(text)
     with in_use(session.store, purpose="resolve"):
-        before = _pins_of_parents(objects, tip, stack)
+        before = known_pins(objects, tip, stack)
         resolved = pin(
             session, text, stack, {name: files[name] for name in stack.patches if name in files}, before=before
         )
         return record(session, branch, tip, resolved, "resolve stack.toml anew", kind="resolve")
-
-
-def _pins_of_parents(objects: ObjectDatabase, tip: CommitId, stack: Stack) -> Lock | None:
-    """The pins of a commit; of one that merges two, those of both."""
-    parents = objects.commit(tip).parents
-    if len(parents) == 2:  # noqa: PLR2004 - a merge
-        locks = [read_profile(objects, parent).lock for parent in parents]
-        base = objects.merge_base(*parents)
-        return merge_locks(read_profile(objects, base).lock if base else None, locks[0], locks[1], stack, {}).lock
-    try:
-        return read_profile(objects, tip).lock
-    except InvalidError:
-        return read_profile(objects, parents[0]).lock if parents else None
 
 
 def _tip(session: Session, profile: str | None) -> tuple[str, CommitId, Profile]:

@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hashdist.errors import ConflictError, NotFoundError
+from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.objects.database import Commit, ObjectDatabase
 from hashdist.objects.ids import CommitId
 from hashdist.objects.tree import Mode
 from hashdist.refs import names
 from hashdist.refs.revision import HistoryTooShortError, RevisionNotFoundError, resolve
 from hashdist.stack.lock import Lock
+from hashdist.stack.merging_locks import merge_locks
+from hashdist.stack.packages import Stack
 from hashdist.store.store import Store
 
 #: What means something of this store, whatever there is upstream.
@@ -53,6 +55,23 @@ def read_written(objects: ObjectDatabase, id: CommitId) -> tuple[str, dict[str, 
         raise NotFoundError(f"commit {id[:12]} is not a commit of a profile")
     found.pop(LOCK, None)
     return found.pop(STACK).decode(errors="replace"), found
+
+
+def known_pins(objects: ObjectDatabase, id: CommitId, stack: Stack) -> Lock | None:
+    """The pins of a commit that may be merged as text: its own, those of its parents where they cannot be read.
+
+    Of a commit that merges two, those of both.
+    """
+    parents = objects.commit(id).parents
+    if len(parents) == 2 and is_stale(objects, id):  # noqa: PLR2004 - a merge
+        locks = [known_pins(objects, parent, stack) or Lock.empty() for parent in parents]
+        base = objects.merge_base(*parents)
+        before = known_pins(objects, base, stack) if base is not None else None
+        return merge_locks(before, locks[0], locks[1], stack, {}).lock
+    try:
+        return read_profile(objects, id).lock
+    except InvalidError:
+        return known_pins(objects, parents[0], stack) if parents else None
 
 
 def _files(objects: ObjectDatabase, commit: Commit) -> dict[str, bytes]:

@@ -9,10 +9,11 @@ from exchange import bare, change, refs_of, round_trip, share
 from support import package
 
 from hashdist.errors import ConflictError, InvalidError, NetworkError, NotFoundError
+from hashdist.objects.database import NOBODY
 from hashdist.objects.ids import CommitId
 from hashdist.remote.carrier import PushRefusedError, RemoteMovedError
-from hashdist.remote.remotes import NoRemoteError, check_url, remotes
-from hashdist.workflow import branching, building, remoting
+from hashdist.remote.remotes import Following, NoRemoteError, check_url, follow, remotes
+from hashdist.workflow import branching, building, pushing, remoting
 from hashdist.workflow.commit import commit_file
 from hashdist.workflow.pinning import UntrustedPathError
 from hashdist.workflow.profile import StaleSpecsError, find, is_stale, read_profile
@@ -36,11 +37,11 @@ def test_web_server(session, other, main, tmp_path, web_server):
     secret = f"{web_server}/secret.git"
     remoting.add(session, "secret", secret)
     with pytest.raises(NetworkError, match="(?i)could not read Username|authentication|terminal prompts"):
-        remoting.push(session, "secret", with_local=True)
+        pushing.push(session, "secret", with_local=True)
     place = web_server.replace("http://", "http://ada:lovelace@").removesuffix("/git")
     (tmp_path / "home" / ".git-credentials").write_text(f"{place}\n")
     subprocess.run(["git", "config", "--global", "credential.helper", "store"], check=True)
-    assert remoting.push(session, "secret", with_local=True).sent
+    assert pushing.push(session, "secret", with_local=True).sent
     with open(os.path.join(session.store.git, "config")) as file:
         assert "lovelace" not in file.read()
 
@@ -54,14 +55,14 @@ def test_ssh(session, other, main, server, ssh_config):
 def test_local_sources(session, main, server):
     """A source that is nowhere else is listed with its size, and goes only when that is said; others with sources."""
     remoting.add(session, "origin", server)
-    with pytest.raises(remoting.LocalSourcesError, match=r"  a: [0-9a-f]{12}, \d+ bytes"):
-        remoting.push(session)
+    with pytest.raises(pushing.LocalSourcesError, match=r"  a: [0-9a-f]{12}, \d+ bytes"):
+        pushing.push(session)
     assert refs_of(server) == []
-    assert len(remoting.push(session, with_local=True).sent) == 2
+    assert len(pushing.push(session, with_local=True).sent) == 2
     change(session, "packages.b.version", "2")
-    assert len(remoting.push(session).sent) == 1, "it is there already"
+    assert len(pushing.push(session).sent) == 1, "it is there already"
     change(session, "packages.b.version", "3")
-    assert len(remoting.push(session, with_sources=True).sent) == 2
+    assert len(pushing.push(session, with_sources=True).sent) == 2
     assert len([ref for ref in refs_of(server) if ref.startswith("refs/sources/")]) == 2
 
 
@@ -70,22 +71,22 @@ def test_both_moved(session, other, main, server):
     share(session, server)
     remoting.clone(other, server, "main")
     theirs = change(other, "packages.b.version", "2")
-    remoting.push(other)
+    pushing.push(other)
     ours = change(session, "packages.z.version", "2")
     with pytest.raises(RemoteMovedError, match="'main' of origin") as error:
-        remoting.push(session)
+        pushing.push(session)
     assert "hdist pull origin" in error.value.hint
     with pytest.raises(RemoteMovedError):
-        remoting.push(session, force=True)
+        pushing.push(session, force=True)
     with pytest.raises(ConflictError, match="no fast-forward"):
         remoting.pull(session, only_forward=True)
     pulled = remoting.pull(session)
     assert session.store.objects.commit(pulled.merged.commit).parents == (ours, theirs)
-    remoting.push(session)
+    pushing.push(session)
     branching.reset(session.store, "main~1")
     with pytest.raises(RemoteMovedError):
-        remoting.push(session)
-    assert remoting.push(session, force=True).sent
+        pushing.push(session)
+    assert pushing.push(session, force=True).sent
     remote, fetched = remoting.fetch(other)
     assert [(one.ref, one.forced) for one in fetched.moved] == [("refs/remotes/main/main", True)]
     assert remote.name == "main"
@@ -109,7 +110,7 @@ def test_tags_hosts_and_pruning(session, other, main, server):
     branching.create_tag(session.store, "v1", None)
     subprocess.run(["git", "-C", server, "update-ref", "-d", "refs/tags/v1"], check=True)
     subprocess.run(["git", "-C", server, "update-ref", "-d", "refs/heads/side"], check=True)
-    remoting.push(session, tags=True)
+    pushing.push(session, tags=True)
     _, fetched = remoting.fetch(other)
     assert fetched.notes == ["not taken: there is another tag 'v1' here"]
     assert find(other.store, "v1") == first
@@ -127,7 +128,7 @@ def test_merged_as_text(session, other, main, server, tmp_path):
         if profile == "side":
             branching.create_branch(session.store, "side", "main~1")
         change(session, f"packages.{key}.version", "2", profile=profile)
-    remoting.push(session, "origin", ["main", "side"])
+    pushing.push(session, "origin", ["main", "side"])
     subprocess.run(["git", "clone", "-q", server, work], check=True)
     merge = "git merge -q -X ours origin/side -m 'by hand' || (git checkout -q --ours lock.json; git add -A; git commit -qm x)"
     subprocess.run(f"cd {work} && {merge} && git push -q", shell=True, check=True)
@@ -146,11 +147,80 @@ def test_merged_as_text(session, other, main, server, tmp_path):
     assert building.build_commit(session, pulled.merged.commit).total == 3
 
 
+def test_merged_as_text_with_markers(session, other, main, server, tmp_path):
+    """A lock that somebody left with git's markers in it is pulled into a profile that has moved on as well."""
+    share(session, server)
+    remoting.clone(other, server, "mine")
+    work = tmp_path / "checkout"
+    branching.create_branch(session.store, "side", None)
+    for profile, key in (("main", "b"), ("side", "z")):
+        change(session, f"packages.{key}.version", "2", profile=profile)
+    pushing.push(session, "origin", ["main", "side"])
+    subprocess.run(["git", "clone", "-q", server, work], check=True)
+    resolve = "git checkout -q --theirs specs; sed -i '/^[<=>]/d' stack.toml; git add -A; git commit -qm x"
+    merge = f"git merge -q origin/side > {tmp_path}/log || ({resolve})"
+    subprocess.run(f"cd {work} && {merge} && git push -q", shell=True, check=True)
+    assert "<<<<<<< " in (work / "lock.json").read_text()
+    change(other, "packages.a.version", "3", profile="mine")
+    merged = remoting.pull(other, profile="mine").merged
+    assert merged.how == "recorded"
+    lock = read_profile(other.store.objects, merged.commit).lock
+    assert [lock.packages[name].version for name in "abz"] == ["3", "2", "2"]
+    assert not is_stale(other.store.objects, merged.commit)
+
+
+def test_hosts_of_one_class(session, other, main, server, write):
+    """Scans of two machines of one class become one history, whoever pushes first; what is known is not sent again."""
+    scans = [ref for ref in session.store.refs.all("refs/hosts/") if ref.endswith("/base")]
+    assert len(scans) == 1
+    share(session, server, hosts=True)
+    entries = session.store.objects.tree(session.store.objects.commit(session.store.refs[scans[0]]).tree)
+    remoting.clone(other, server, "mine")
+    first = other.store.refs[f"refs/remotes/mine/{scans[0][len('refs/') :]}"]
+    changed = {entry.name.decode(): entry for entry in entries}
+    manifest = other.store.objects.add_blob(b"other\n")
+    tree = other.store.objects.add_nested({**changed, "packages": changed["packages"]._replace(id=manifest)})
+    own = other.store.objects.add_commit(tree, identity=NOBODY, time=1, message="base 1\n\nHost: other\n")
+    other.store.refs.update(scans[0], own, old=other.store.refs.get(scans[0]), reason="another machine")
+    sent = pushing.push(other, None, ["mine"], hosts=True).sent
+    assert [one.ref for one in sent] == [scans[0]]
+    joined = other.store.objects.commit(other.store.refs[scans[0]])
+    assert (joined.tree, set(joined.parents)) == (tree, {own, first})
+    remoting.fetch(session)
+    assert pushing.push(session, hosts=True).sent == []
+    assert session.store.refs[scans[0]] == first
+
+
+def test_profiles_that_follow_one(session, main, server):
+    """Two profiles that would go to one are told, and nothing is sent."""
+    share(session, server)
+    branching.create_branch(session.store, "same", None)
+    follow(session.store, "same", Following("origin", "main"))
+    with pytest.raises(ConflictError, match="'main' and 'same' both follow 'main' of origin"):
+        pushing.push(session, "origin", ["main", "same"])
+
+
+def test_sources_of_tags(session, main, server, write):
+    """Local sources that only a tagged commit needs go along with the tag."""
+    branching.create_tag(session.store, "old", None)
+    (source,) = {
+        pins["."].tree for name, pins in read_profile(session.store.objects, main).lock.sources.items() if name == "a"
+    }
+    path = write("elsewhere/stack.toml", package("b"))
+    commit_file(session, path, message="of something else", profile="new")
+    remoting.add(session, "origin", server)
+    assert pushing.push(session, None, ["new"]).sent
+    with pytest.raises(pushing.LocalSourcesError, match=str(source)[:12]):
+        pushing.push(session, None, ["new"], tags=True)
+    sent = pushing.push(session, None, ["new"], tags=True, with_local=True).sent
+    assert {one.ref for one in sent} == {"refs/tags/old", f"refs/sources/{source}"}
+
+
 def test_readable_by_git(session, main, server, tmp_path):
     """A plain clone is small and readable: log, show, blame."""
     share(session, server, with_sources=True)
     change(session, "packages.b.version", "2")
-    remoting.push(session)
+    pushing.push(session)
     work = tmp_path / "plain"
     subprocess.run(["git", "clone", "-q", server, work], check=True)
 
@@ -171,6 +241,16 @@ def test_clones(session, other, main, server, tmp_path):
     with pytest.raises(NetworkError):
         remoting.clone(other, str(tmp_path / "nothing.git"), None)
     assert remotes(other.store) == {}
+    branching.create_tag(session.store, "v1", None)
+    share(session, server, tags=True)
+    subprocess.run(["git", "-C", server, "branch", "-m", "main", "a/one"], check=True)
+    subprocess.run(["git", "-C", server, "branch", "two", "a/one"], check=True)
+    subprocess.run(["git", "-C", server, "symbolic-ref", "HEAD", "refs/heads/none"], check=True)
+    with pytest.raises(NotFoundError, match="does not say which"):
+        remoting.clone(other, server, None)
+    assert (remotes(other.store), other.store.refs.all("refs/tags/")) == ({}, {})
+    subprocess.run(["git", "-C", server, "branch", "-m", "a/one", "main"], check=True)
+    subprocess.run(["git", "-C", server, "symbolic-ref", "HEAD", "refs/heads/main"], check=True)
     share(session, server)
     before = other.store.refs.all("refs/heads/")
     cloned = remoting.clone(other, server, None)

@@ -1,6 +1,7 @@
 """What comes from elsewhere is looked at whole before anything refers to it, and must be signed where that is asked."""
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from hashdist.objects.database import NOBODY
 from hashdist.objects.ids import CommitId, SourceId, TreeId
 from hashdist.objects.signing import Signer, SigningError, UnsignedError
 from hashdist.refs import names
+from hashdist.remote.fetching import bring_source
 from hashdist.remote.validating import HostileError
 from hashdist.sources.pin import Pin
 from hashdist.stack.editing import set_key
@@ -206,9 +208,13 @@ def test_what_is_no_profile(session, theirs):
     subprocess.run(["git", "-C", store.git, "tag", "blob", store.objects.add_blob(b"x")], check=True)
     subprocess.run(["git", "-C", store.git, "tag", "-a", "-m", "words", "v1", "main"], check=True)
     subprocess.run(["git", "-C", store.git, "symbolic-ref", "refs/heads/alias", "refs/heads/main"], check=True)
+    project = commit_of(
+        store, raw(store, (b"100644", b"README", store.objects.add_blob(b"x")), (b"160000", b"sub", "1" * 40))
+    )
+    store.refs.update("refs/heads/project", project, old=None, reason="with a submodule")
     remoting.add(session, "origin", store.git)
     _, fetched = remoting.fetch(session)
-    assert len(fetched.notes) == 3
+    assert len(fetched.notes) == 4
     assert {one.ref for one in fetched.moved} >= {
         "refs/remotes/origin/main",
         "refs/remotes/origin/alias",
@@ -287,21 +293,20 @@ def test_hostile_sources(session, theirs):
     """A source that is another thing than was asked for, or breaks the rules, is not taken."""
     store = theirs.store
     share = remoting.clone(session, store.git, "mine")
-    lock = remoting.LOCK
-    assert lock == "lock.json"
     (id,) = store.sources.all()
     good = store.refs[names.SOURCES + id]
     network = session.fetcher.network()
     for bad in (
         commit_of(store, bomb(store), message=f"source {id}\n"),
         with_entry(store, b"100644", b"..", store.objects.add_blob(b"x")),
+        CommitId(store.objects.add_blob(b"no commit")),
     ):
         store.refs.update(names.SOURCES + id, bad, old=store.refs[names.SOURCES + id], reason="hostile")
         with pytest.raises((HostileError, NetworkError)):
-            remoting.fetching.bring_source(session.store, share.remote, id, env=session.env, network=network)
+            bring_source(session.store, share.remote, id, env=session.env, network=network)
         assert session.store.sources.all() == []
     store.refs.update(names.SOURCES + id, good, old=store.refs[names.SOURCES + id], reason="mended")
-    assert remoting.fetching.bring_source(session.store, share.remote, id, env=session.env, network=network)
+    assert bring_source(session.store, share.remote, id, env=session.env, network=network)
     assert session.store.sources.all() == [id]
 
 
@@ -414,7 +419,25 @@ def test_commands(hdist, write, keys, tmp_path):
     assert hdist("config", "trust.signers").stdout == f"{signers}\n"
     assert "sources.parallel = 2" in hdist("config").stdout
     hdist("config", "sources.parallel", "many", expect=1)
-    hdist("config", "sources.parallel", "--unset")
+    hdist("config", "sources.parallel", "0", expect=1)
+    hdist("config", "sources.mirrors", "https://a.example/x /srv/mirror")
+    assert json.loads(hdist("config", "sources.mirrors", "--json").stdout)["value"] == [
+        "https://a.example/x",
+        "/srv/mirror",
+    ]
+    hdist("config", "sources.mirrors", '["/srv/other"]')
+    hdist("config", "sources.mirrors", "gopher://a.example/x", expect=1)
+    hdist("config", "sources.limits.size", "2G")
+    hdist("config", "sources.limits.size", "much", expect=1)
+    hdist("config", "sources.limits.nothing", "2", expect=1)
+    hdist("config", "sources.limits", "2", expect=1)
+    hdist("config", "sources.require-hash", "perhaps", expect=1)
+    hdist("config", "build.jail", "sometimes", expect=1)
+    hdist("config", "host.class", "12")
+    assert 'class = "12"' in (tmp_path / "home/.config/hashdist/config.toml").read_text()
+    hdist("config", "host.class", "--unset")
+    for key in ("sources.limits.size", "sources.mirrors", "sources.parallel"):
+        hdist("config", key, "--unset")
     assert "parallel" not in hdist("config").stdout
     write("stack.toml", package("a"))
     hdist("commit", "-m", "first")

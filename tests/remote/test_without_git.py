@@ -14,7 +14,7 @@ from hashdist.remote.carrier import PushRefusedError, RemoteMovedError
 from hashdist.remote.carrying import carrier
 from hashdist.remote.remotes import remotes, remove_remote
 from hashdist.sources.network import OfflineError, UrlNotFoundError
-from hashdist.workflow import branching, remoting
+from hashdist.workflow import branching, pushing, remoting
 from hashdist.workflow.profile import find
 
 
@@ -41,13 +41,13 @@ def test_web_server(session, other, main, tmp_path, web_server, without_git):
     round_trip(mine, without_git(other), f"{web_server}/open.git")
     remoting.add(mine, "secret", f"{web_server}/secret.git")
     with pytest.raises(NetworkError, match="wants a key or password") as caught:
-        remoting.push(mine, "secret", with_local=True)
+        pushing.push(mine, "secret", with_local=True)
     assert "git program" in caught.value.hint
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login ada password lovelace\n")
     netrc.chmod(0o600)
     known = dataclasses.replace(mine, env={**mine.env, "NETRC": str(netrc)})
-    assert remoting.push(known, "secret", with_local=True).sent
+    assert pushing.push(known, "secret", with_local=True).sent
     with open(os.path.join(session.store.git, "config")) as file:
         assert "lovelace" not in file.read()
 
@@ -69,7 +69,7 @@ def test_ssh(session, other, main, server, ssh_config, tmp_path, without_git):
     )
     remoting.add(mine, "origin", url)
     with pytest.raises(NetworkError, match="(?i)certificate|host key|known"):
-        remoting.push(mine, with_local=True)
+        pushing.push(mine, with_local=True)
     key = (ssh_config.parent / "host.pub").read_text().split()
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {key[0]} {key[1]}\n")
     round_trip(mine, theirs, url)
@@ -81,16 +81,16 @@ def test_both_moved(session, other, main, server, without_git):
     share(mine, server)
     remoting.clone(theirs, server, "mine")
     change(theirs, "packages.b.version", "2", profile="mine")
-    remoting.push(theirs, None, ["mine"])
+    pushing.push(theirs, None, ["mine"])
     change(mine, "packages.b.version", "3")
     with pytest.raises(RemoteMovedError, match="has commits that are not here"):
-        remoting.push(mine)
+        pushing.push(mine)
     with pytest.raises(RemoteMovedError, match="has commits that are not here"):
-        remoting.push(mine, force=True)
+        pushing.push(mine, force=True)
     remoting.fetch(mine)
     with pytest.raises(RemoteMovedError):
-        remoting.push(mine)
-    assert [one.ref for one in remoting.push(mine, force=True).sent] == ["refs/heads/main"]
+        pushing.push(mine)
+    assert [one.ref for one in pushing.push(mine, force=True).sent] == ["refs/heads/main"]
     assert find(mine.store, "origin/main") == find(mine.store, "main")
 
 
@@ -100,7 +100,7 @@ def test_crossed_histories(session, other, main, server, without_git):
     share(mine, server)
     remoting.clone(theirs, server, "mine")
     change(theirs, "packages.b.version", "2", profile="mine")
-    remoting.push(theirs, None, ["mine"])
+    pushing.push(theirs, None, ["mine"])
     change(mine, "packages.z.version", "3")
     merged = remoting.pull(mine).merged
     assert merged.how == "recorded"
@@ -118,7 +118,7 @@ def test_tags(session, other, main, server, without_git):
     with mine.store.refs.transaction("moved") as transaction:
         transaction.set("refs/tags/v1", newer)
     with pytest.raises(PushRefusedError, match="v1"):
-        remoting.push(mine, tags=True)
+        pushing.push(mine, tags=True)
 
 
 def test_refusals(session, main, tmp_path, server, without_git):

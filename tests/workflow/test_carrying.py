@@ -18,6 +18,7 @@ from hashdist.build.artifact_file import ArtifactFileError, file_name
 from hashdist.build.importing import OtherStoreError
 from hashdist.errors import ConflictError, NotFoundError
 from hashdist.fsutil.removal import remove_tree
+from hashdist.progress import SILENT
 from hashdist.store.artifacts import NotBuiltError
 from hashdist.store.making import init_store
 from hashdist.verify.verifying import verify
@@ -131,6 +132,29 @@ def test_from_a_web_server(session, built, folder):
     with serving(pages) as (url, _):
         done = building.build_lock(there, lock, text=STACK, places=[f"{url}/"])
     assert ([one.split("/")[0] for one in done.taken], sorted(done.report.built)) == (["a"], ["b", "c"])
+
+
+def test_places_that_give_nothing(session, built, folder):
+    """A damaged file and a server that does not answer are noted, and what they do not give is built."""
+    ((_, path),) = carrying.export(session, "a", folder)
+    data = bytes_of(path)
+    os.chmod(path, 0o644)
+    with open(path, "wb") as file:
+        file.write(data[: len(data) // 2])
+    there = emptied(session)
+    said = []
+
+    class Notes(type(SILENT)):
+        def note(self, message):
+            said.append(message)
+
+    there = dataclasses.replace(there, progress=Notes())
+    lock = read_profile(there.store.objects, find(there.store, "main")).lock
+    places = [folder, "http://127.0.0.1:9/artifacts"]
+    done = building.build_lock(there, lock, text=STACK, places=places)
+    assert (done.taken, sorted(done.report.built)) == ([], ["a", "b", "c"])
+    assert any("nothing is taken from there" in line for line in said)
+    assert any(os.path.basename(path) in line for line in said)
 
 
 def test_another_path(session, built, folder, tmp_path):

@@ -17,7 +17,7 @@ from hashdist.cli.app import App, command as make
 def config(app: App, key: str | None, value: str | None, unset: bool) -> None:
     """List settings; or print the one of KEY; or set it in the user's file: hdist config trust.signers ~/signers.
 
-    VALUE is text; true, false, numbers and what begins with a bracket are read as TOML.
+    VALUE is read as what KEY takes: text, true or false, a number, a list of words.
     """
     if key is None:
         rows = configuration.all_settings(app.env)

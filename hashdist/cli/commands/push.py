@@ -8,7 +8,7 @@ import click
 
 from hashdist.cli.app import App, command as make
 from hashdist.refs import names
-from hashdist.workflow import remoting
+from hashdist.workflow import pushing
 
 
 @make(reads=True, fetches=True)
@@ -33,7 +33,7 @@ def push(
 
     Sources that are nowhere but here are listed with their sizes, and go only --with-local.
     """
-    done = remoting.push(
+    done = pushing.push(
         app.session,
         name,
         profiles,

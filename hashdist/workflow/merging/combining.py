@@ -17,7 +17,7 @@ from hashdist.stack.merging_locks import PinConflict, merge_locks
 from hashdist.stack.merging_text import merge_lines, merge_text, with_markers
 from hashdist.stack.packages import Stack
 from hashdist.stack.units import FILES, HOST, PACKAGES, Unit, units
-from hashdist.workflow.profile import Profile, read_profile
+from hashdist.workflow.profile import known_pins, read_written
 
 _SHOWN = 100
 #: How often histories may have crossed before the first of several bases has to do.
@@ -58,8 +58,9 @@ class _Point:
     files: Mapping[str, bytes]
 
     @classmethod
-    def of(cls, profile: Profile) -> _Point:
-        return cls(profile.text, units(profile.text), profile.lock, profile.files)
+    def of(cls, objects: ObjectDatabase, commit: CommitId) -> _Point:
+        text, files = read_written(objects, commit)
+        return cls(text, units(text), known_pins(objects, commit, parse_stack(text)), files)
 
 
 _NOTHING = _Point("", {}, None, {})
@@ -80,7 +81,7 @@ def combine(
     Raises `UnmergeableError`, or `StackError` where both together are no stack.
     """
     before = _base(objects, bases, _CROSSINGS)
-    mine, other = (_Point.of(read_profile(objects, one)) for one in (ours, theirs))
+    mine, other = (_Point.of(objects, one) for one in (ours, theirs))
     merged = _merge(before, mine, other, settled)
     choices = [] if text is not None else [_of_units(conflict) for conflict in merged.conflicts]
     if text is None and not choices:
@@ -104,7 +105,7 @@ def marked(
 ) -> str:
     """The stack file that both say together, with git's markers around what is still to be chosen."""
     before = _base(objects, bases, _CROSSINGS)
-    mine, other = (_Point.of(read_profile(objects, one)) for one in (ours, theirs))
+    mine, other = (_Point.of(objects, one) for one in (ours, theirs))
     open_units = {str(conflict.unit) for conflict in _merge(before, mine, other, settled).conflicts}
     texts = []
     for side in ("ours", "theirs"):
@@ -118,9 +119,9 @@ def _base(objects: ObjectDatabase, bases: Sequence[CommitId], crossings: int) ->
     """What the bases say together; where they do not agree it is nothing that either side could say."""
     if not bases:
         return _NOTHING
-    found = _Point.of(read_profile(objects, bases[0]))
+    found = _Point.of(objects, bases[0])
     for one in bases[1:] if crossings else ():
-        other = _Point.of(read_profile(objects, one))
+        other = _Point.of(objects, one)
         before = _base(objects, objects.merge_bases(bases[0], one), crossings - 1)
         merged = merge_units(before.units, found.units, other.units, {})
         said = {**merged.units, **{conflict.unit: object() for conflict in merged.conflicts}}

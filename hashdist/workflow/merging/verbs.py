@@ -17,7 +17,7 @@ from hashdist.store.roots import in_use
 from hashdist.store.store import Store
 from hashdist.workflow.origin import at_home
 from hashdist.workflow.pinning import KEEP_ONLY, NoPinError, pin
-from hashdist.workflow.profile import branch_of, find, read_profile
+from hashdist.workflow.profile import branch_of, find, read_written
 from hashdist.workflow.recording import NothingChangedError, Recorded, record
 from hashdist.workflow.session import Session
 
@@ -63,7 +63,7 @@ def merge(
     store, branch, tip = _begin(session, profile)
     name = names.short_name(branch)
     theirs = find(store, revision, head=branch)
-    read_profile(store.objects, theirs)
+    read_written(store.objects, theirs)
     bases = tuple(store.objects.merge_bases(tip, theirs))
     if theirs in bases:
         return Merged(name, tip, tip, "nothing")
@@ -152,7 +152,7 @@ def _state_of(
 def _parent(session: Session, commit: CommitId, mainline: int | None) -> CommitId:
     """The commit that another is compared with; raises `InvalidError` where it is not clear which."""
     session.store.objects.bring(commit)
-    read_profile(session.store.objects, commit)
+    read_written(session.store.objects, commit)
     parents = session.store.objects.commit(commit).parents
     if not parents:
         raise InvalidError(f"{commit[:12]} is the first commit: it changed nothing that was there before")

@@ -157,6 +157,9 @@ class Sweep:
         assert not faults, "\n".join(faults)
 
 
+_SEEN = (names.HEADS, names.TAGS, names.HOSTS, names.CHECKOUTS, names.PINS, names.SOURCES, names.REMOTES)
+
+
 def hash_of(command: Sequence[str], kind: str) -> int:
     """Another start for each, the same every time."""
     return sum(map(ord, " ".join((*command, kind))))
@@ -166,7 +169,7 @@ def state(store: Store) -> dict[str, str]:
     """What people see of a store: where roots lead (by content, since times differ), artifacts, the checkout."""
     found = {}
     for name, commit in store.refs.all("refs/").items():
-        if name.startswith((names.HEADS, names.TAGS, names.HOSTS, names.CHECKOUTS, names.PINS, names.SOURCES)):
+        if name.startswith(_SEEN):
             found[name] = str(store.objects.commit(commit).tree)
     for spec, _ in store.artifacts.all():
         artifact = store.artifacts.record(spec).spec.artifact

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from hashdist.errors import DamagedError, NotFoundError
+from hashdist.errors import DamagedError, HashdistError, NotFoundError
 
 from .ids import RawId
 
@@ -43,10 +43,17 @@ def open_repository(path: str) -> pygit2.Repository:
 
 
 def init_repository(path: str, *, shared: bool = False) -> None:
-    """Make an empty bare repository at `path`, for all of a group if it is `shared`."""
-    made = load().init_repository(path, bare=True, initial_head="main")
+    """Make an empty bare repository at `path`, for all of a group if it is `shared`; raises `RepositoryError`."""
+    library = load()
+    try:
+        made = library.init_repository(path, bare=True, initial_head="main")
+        if shared:
+            made.config["core.sharedRepository"] = "0664"
+    except library.GitError as error:
+        raise RepositoryError(
+            f"no repository can be made: {error}", hint="is there room where the store lies?"
+        ) from error
     if shared:
-        made.config["core.sharedRepository"] = "0664"
         for folder, _, files in os.walk(path):
             os.chmod(folder, 0o2775)
             for name in files:
@@ -166,7 +173,7 @@ def settings(path: str) -> list[tuple[str, str]]:
 
 
 def change_setting(path: str, key: str, value: str | None) -> None:
-    """Give a key in a file of git's settings one value, or none; raises `DamagedError`."""
+    """Give a key in a file of git's settings one value, or none; raises `RepositoryError`."""
     library = load()
     try:
         config = library.Config(path)
@@ -175,13 +182,19 @@ def change_setting(path: str, key: str, value: str | None) -> None:
         else:
             config.set_multivar(key, ".*", value)
     except (library.GitError, OSError, ValueError, KeyError) as error:
-        raise DamagedError(f"'{path}' cannot be changed: {error}") from error
+        raise RepositoryError(
+            f"'{path}' cannot be changed: {error}", hint="is there room where the store lies?"
+        ) from error
 
 
 @functools.cache
 def _kinds() -> dict[int, str]:
     kinds = load().enums.ObjectType
     return {int(kinds.BLOB): "blob", int(kinds.TREE): "tree", int(kinds.COMMIT): "commit", int(kinds.TAG): "tag"}
+
+
+class RepositoryError(HashdistError):
+    """A repository that cannot be made or changed: no room, no permission."""
 
 
 class ObjectMissingError(NotFoundError):

@@ -1,6 +1,8 @@
 """Whatever system call of a command fails, or is its last: all is old or new, and the next try works."""
 
+import os
 import pathlib
+import subprocess
 
 import pytest
 import sweeps
@@ -107,3 +109,42 @@ def test_merge(sweep, hdist, kinds):
     hdist("set", "packages.a.env.X=1")
     hdist("set", "packages.b.env.X=1", "-b", "side")
     sweep("merge", "side").sweep(kinds)
+
+
+@pytest.fixture
+def server(hdist, write, tmp_path):
+    """A bare repository with a profile of another store."""
+    path = str(tmp_path / "server.git")
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", path], check=True)
+    there = ("--store", str(tmp_path / "theirs"))
+    hdist(*there, "init")
+    write("theirs.toml", STACK.replace("echo b", "echo theirs") + package("c"))
+    hdist(*there, "commit", "theirs.toml", "-m", "theirs")
+    hdist(*there, "remote", "add", "--trust", "origin", path)
+    hdist(*there, "push", "--with-local")
+    return path
+
+
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_fetch(sweep, hdist, server, kinds):
+    """What a remote has is known or not, whole."""
+    hdist("remote", "add", "--trust", "origin", server)
+    sweep("fetch").sweep(kinds)
+
+
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_clone(sweep, server, kinds):
+    """A profile of another repository is there or not, whole."""
+    sweep("clone", "--trust", server, "mine", done=frozenset({0, 4})).sweep(kinds)
+
+
+@pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)
+def test_artifact_import(sweep, hdist, tmp_path, kinds):
+    """An artifact from a file is there or not, whole."""
+    hdist("build", "other")
+    (tmp_path / "work" / "files").mkdir()
+    hdist("artifact", "export", "other", "-o", "files")
+    hdist("branch", "-D", "other")
+    hdist("gc", "--now")
+    names = sorted(os.listdir(tmp_path / "work" / "files"))
+    sweep("artifact", "import", *(f"files/{name}" for name in names)).sweep(kinds)

@@ -93,8 +93,12 @@ def _opened(path: str) -> Iterator[tarfile.TarFile]:
     if not os.path.exists(path):
         raise ArtifactFileError(f"no file '{path}'")
     try:
+        opened = open(path, "rb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise ArtifactFileError(f"'{path}' cannot be read: {error.strerror}") from error
+    try:
         with (
-            open(path, "rb") as raw,
+            opened as raw,
             zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(raw) as stream,
             tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as tar,
         ):

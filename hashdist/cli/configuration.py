@@ -89,10 +89,13 @@ def all_settings(env: Mapping[str, str]) -> dict[str, Any]:
 def one_setting(env: Mapping[str, str], key: str) -> Any:
     """One setting; raises `NotFoundError` if it is not set, `InvalidError` if there is none of that name."""
     _check_key(key)
-    found = all_settings(env)
-    if key not in found:
+    table, _, name = key.partition(".")
+    name, _, inner = name.partition(".")
+    found = settings_table(env, table).get(name)
+    found = found.get(inner) if inner and isinstance(found, dict) else found
+    if found is None:
         raise NotFoundError(f"'{key}' is not set", hint=f"hdist config {key} VALUE")
-    return found[key]
+    return found
 
 
 def change(env: Mapping[str, str], key: str, value: str | None) -> str:
@@ -104,14 +107,22 @@ def change(env: Mapping[str, str], key: str, value: str | None) -> str:
     from hashdist.stack.editing import unset_key  # noqa: PLC0415
 
     _check_key(key)
-    path = settings_files(env)[-1]
+    path = os.path.realpath(settings_files(env)[-1])
+    if value is not None and key.startswith("trust."):
+        value = os.path.abspath(os.path.expanduser(value))  # whoever stands elsewhere later means the same
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
     except FileNotFoundError:
         text = ""
     _checked(path, text.encode())
-    text = unset_key(text, key) if value is None else _with(text, key, value)
+    if value is None:
+        try:
+            text = unset_key(text, key)
+        except NotFoundError as error:
+            raise NotFoundError(f"'{key}' is not set in {path}") from error
+    else:
+        text = _with(text, key, value)
     _check_values(_checked(path, text.encode()))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     write_file(path, text.encode())

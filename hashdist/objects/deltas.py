@@ -9,6 +9,7 @@ _COPY = 0x80
 _OFFSET_BYTES, _SIZE_BYTES = 4, 3
 #: What a copy of no size copies.
 _SIZE_OF_NONE = 1 << 16
+_LARGEST_SHIFT = 63
 
 
 def apply_delta(base: bytes, delta: bytes, *, limit: int) -> bytes:
@@ -53,6 +54,8 @@ def _size(delta: bytes, position: int) -> tuple[int, int]:
     while True:
         byte = delta[position]
         position += 1
+        if shift > _LARGEST_SHIFT:
+            raise ValueError("a delta of a size that nothing has")
         size |= (byte & 0x7F) << shift
         shift += 7
         if not byte & 0x80:

@@ -5,6 +5,7 @@ It is loaded on first use, since it takes longer than everything a switch of che
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterable
@@ -120,37 +121,36 @@ def merge_base(repository: pygit2.Repository, one: str, other: str) -> str | Non
 
 
 def merge_bases(repository: pygit2.Repository, one: str, other: str) -> list[str]:
-    """All common ancestors of two commits that lead to no other one; sorted. Raises `DamagedError`."""
-    edges = []
-    for tip, hidden in ((one, other), (other, one)):
-        own = dict(_walk(repository, [tip], [hidden]))
-        edges.append({tip} - own.keys() | {parent for parents in own.values() for parent in parents} - own.keys())
-    both = edges[0] & edges[1]
-    bases = [base for base in both if not any(_leads_to(repository, other, base) for other in both - {base})]
-    return sorted(bases)
+    """All common ancestors of two commits that lead to no other one; sorted. Raises `DamagedError`.
+
+    Whole histories are compared: a walk that hides one side goes wrong where clocks did.
+    """
+    first, second = (_history(repository, [tip]) for tip in (one, other))
+    both = first.keys() & second.keys()
+    return sorted(both - {parent for commit in both for parent in first[commit]})
 
 
 def new_commits(repository: pygit2.Repository, tips: Iterable[str], known: Iterable[str]) -> list[str]:
-    """The commits that `tips` lead to and `known` do not, tags of git's own followed; raises `DamagedError`."""
-    return [id for id, _ in _walk(repository, tips, known)]
+    """The commits that `tips` lead to and `known` do not, newest first, tags of git's own followed.
+
+    What is known and leads to no commit does not matter. Raises `DamagedError`.
+    """
+    old = _history(repository, known, lenient=True)
+    return [commit for commit in _history(repository, tips) if commit not in old]
 
 
-def _walk(repository: pygit2.Repository, tips: Iterable[str], known: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """Commits that `tips` lead to and `known` do not, with their parents."""
+def _history(repository: pygit2.Repository, tips: Iterable[str], *, lenient: bool = False) -> dict[str, list[str]]:
+    """Commits that `tips` lead to, newest first, with their parents."""
     library = load()
+    errors = (KeyError, ValueError, library.GitError)
     try:
-        walker = repository.walk(None)
+        walker = repository.walk(None, library.enums.SortMode.TIME)
         for tip in tips:
-            walker.push(tip)
-        for hidden in known:
-            walker.hide(hidden)
-        return [(str(commit.id), [str(parent) for parent in commit.parent_ids]) for commit in walker]
-    except (KeyError, ValueError, library.GitError) as error:
+            with contextlib.suppress(*errors if lenient else ()):
+                walker.push(tip)
+        return {str(commit.id): [str(parent) for parent in commit.parent_ids] for commit in walker}
+    except errors as error:
         raise DamagedError(f"the history of commits cannot be read: {error}") from error
-
-
-def _leads_to(repository: pygit2.Repository, tip: str, commit: str) -> bool:
-    return merge_base(repository, tip, commit) == commit
 
 
 def expand(repository: pygit2.Repository, prefix: str) -> str:
@@ -161,6 +161,30 @@ def expand(repository: pygit2.Repository, prefix: str) -> str:
     except (KeyError, ValueError, library.GitError) as error:
         words = "more than one object begins" if "ambiguous" in str(error) else "no object begins"
         raise ObjectMissingError(f"{words} with '{prefix}'") from error
+
+
+def move_ref(repository: pygit2.Repository, name: str, *, old: str | None, new: str | None) -> bool:
+    """Move a ref from `old` to `new` (None: it is not there); False if it is not where it was.
+
+    Raises `RepositoryError`.
+    """
+    library = load()
+    try:
+        reference = repository.references.get(name)
+        if (str(reference.target) if reference is not None else None) != old:
+            return False
+        if reference is None:
+            if new is not None:
+                repository.references.create(name, new, force=False)
+        elif new is None:
+            reference.delete()
+        else:
+            reference.set_target(new)  # compares with what was read
+    except (library.GitError, ValueError, OSError) as error:
+        if "reference value does not match" in str(error) or "already exists" in str(error):
+            return False
+        raise RepositoryError(f"ref '{name}' cannot be moved: {error}") from error
+    return True
 
 
 def settings(path: str) -> list[tuple[str, str]]:
@@ -176,11 +200,13 @@ def change_setting(path: str, key: str, value: str | None) -> None:
     """Give a key in a file of git's settings one value, or none; raises `RepositoryError`."""
     library = load()
     try:
+        mode = os.stat(path).st_mode & 0o777
         config = library.Config(path)
         if value is None:
             config.delete_multivar(key, ".*")
         else:
             config.set_multivar(key, ".*", value)
+        os.chmod(path, mode)  # it is another file now
     except (library.GitError, OSError, ValueError, KeyError) as error:
         raise RepositoryError(
             f"'{path}' cannot be changed: {error}", hint="is there room where the store lies?"

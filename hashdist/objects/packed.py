@@ -23,7 +23,7 @@ _OFFSET_DELTA, _ID_DELTA = 6, 7
 #: git makes chains of 50, of 250 when it is told to, and never longer ones than this.
 _LONGEST_CHAIN = 4095
 #: Bytes of what was made of deltas that are kept for each pack.
-_KEPT = 32 << 20
+_KEPT = 8 << 20
 _ID = 20
 _NAMES = 8 + 256 * 4
 _LARGE_OFFSET = 1 << 31
@@ -260,9 +260,9 @@ def _header(pack: mmap.mmap, offset: int) -> tuple[int, int, int]:
 
 def _made(pack: _Pack, offset: int) -> tuple[str, bytes] | None:
     """The type and bytes of the object that begins somewhere, made by its deltas; None if it is too large."""
-    deltas: list[tuple[int, bytes]] = []
+    chain: list[tuple[int, int, int]] = []
     kind, size, position = _header(pack.pack, offset)
-    while kind in {_OFFSET_DELTA, _ID_DELTA} and len(deltas) <= _LONGEST_CHAIN and pack.made(offset) is None:
+    while kind in {_OFFSET_DELTA, _ID_DELTA} and pack.made(offset) is None:
         if kind == _OFFSET_DELTA:
             back, position = _distance(pack.pack, position)
             base = offset - back
@@ -271,20 +271,22 @@ def _made(pack: _Pack, offset: int) -> tuple[str, bytes] | None:
             if number is None:
                 return None
             base, position = pack.offset(number), position + _ID
-        delta = _inflate(pack.pack, position, size)
-        if delta is None or base < 0:
+        if size > _BUFFER or base < 0 or len(chain) > _LONGEST_CHAIN:
             return None
-        deltas.append((offset, delta))
+        chain.append((offset, position, size))
         offset = base
         kind, size, position = _header(pack.pack, offset)
     made = pack.made(offset)
     if made is None:
-        data = _inflate(pack.pack, position, size) if kind in _KINDS and (not deltas or size <= _BUFFER) else None
+        data = _inflate(pack.pack, position, size) if kind in _KINDS and (not chain or size <= _BUFFER) else None
         made = (_KINDS[kind], data) if data is not None else None
-    if made is None or not deltas:
+    if made is None or not chain:
         return made
     pack.keep_made(offset, *made)
-    for offset, delta in reversed(deltas):
+    for offset, position, size in reversed(chain):
+        delta = _inflate(pack.pack, position, size)
+        if delta is None:
+            return None
         made = made[0], apply_delta(made[1], delta, limit=_BUFFER)
         pack.keep_made(offset, *made)
     return made

@@ -9,18 +9,21 @@ import contextlib
 import getpass
 import netrc
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hashdist.errors import HashdistError, InvalidError, NetworkError
 from hashdist.objects import libgit2
 from hashdist.refs import names
-from hashdist.sources.network import Network, check_allowed
+from hashdist.sources.network import Network, TooSlowError, check_allowed, local_path
+from hashdist.sources.settings import FetchSettings
 from hashdist.store.store import Store
 
 from .carrier import Sent, moved, refused
+from .directory import push_to_directory
 from .quarantine import Quarantine
 from .remotes import Remote
 
@@ -59,11 +62,13 @@ class ByLibgit2:
         del source
         repository = libgit2.open_repository(place.path)
         check = place.limit(self.network.settings.limits.download, self.network.check)
+        pace = _Pace(self.network.settings)
         with self.network.progress.task(url.rstrip("/").rpartition("/")[2], None, "object") as task:
 
             def told(stats: pygit2.remotes.TransferProgress) -> None:
                 task.expect(stats.total_objects)
                 task.tell(f"{stats.received_objects} of {stats.total_objects} objects")
+                pace.check(stats.received_bytes, whole=stats.received_objects == stats.total_objects)
                 check()
 
             with self._talking(url, "fetch from"):
@@ -71,33 +76,41 @@ class ByLibgit2:
                 remote.fetch(list(refspecs), callbacks=self._callbacks(transfer_progress=told), proxy=True)
 
     def push(self, remote: Remote, sent: Sequence[Sent]) -> list[Sent]:
-        """See `Carrier`; that nothing moves unless all can is looked at just before, and not by the other side."""
+        """See `Carrier`; servers are asked in three goes, so that profiles move last, when what they need is there."""
+        known = self.refs(remote.url, [one.ref for one in sent])
+        for one in sent:
+            _check_move(remote, one, known.get(one.ref))
+        moving = [one for one in sent if one.commit != known.get(one.ref)]
+        if not moving:
+            return []
+        path = _directory(remote.url)
+        if path is not None:
+            with self._talking(remote.url, "push to"):
+                push_to_directory(self.store, path, remote, moving, known)
+            return moving
+        heads = [one for one in moving if one.ref.startswith(names.HEADS)]
+        tags = [one for one in moving if one.ref.startswith(names.TAGS)]
+        for some in ([one for one in moving if one not in heads and one not in tags], tags, heads):
+            if some:
+                self._push(remote, some, known)
+        return moving
+
+    def _push(self, remote: Remote, sent: Sequence[Sent], known: Mapping[str, str]) -> None:
         wanted = {one.ref: one for one in sent}
-        there: dict[str, str | None] = {}
         words: list[tuple[str, str]] = []
 
         def agree(updates: Sequence[pygit2.remotes.PushUpdate]) -> None:
             for update in updates:
-                there[update.dst_refname] = _id(update.src)
                 _check_move(remote, wanted[update.dst_refname], _id(update.src))
 
         def answered(ref: str, message: str | None) -> None:
             if message is not None:
                 words.append((ref, message))
 
-        known = self.refs(remote.url, list(wanted))
-        for one in sent:
-            _check_move(remote, one, known.get(one.ref))
-        specs = [
-            f"{'+' if one.force else ''}{one.commit or ''}:{one.ref}"
-            for one in sent
-            if one.commit != known.get(one.ref)
-        ]
-        if not specs:
-            return []
         repository = libgit2.open_repository(self.store.git)
         for above in self.store.chain[1:]:
             repository.odb.add_disk_alternate(os.path.join(above.git, "objects"))
+        specs = [f"{'+' if one.force else ''}{one.commit or ''}:{one.ref}" for one in sent]
         try:
             with self._talking(remote.url, "push to"):
                 callbacks = self._callbacks(push_negotiation=agree, push_update_reference=answered)
@@ -110,7 +123,6 @@ class ByLibgit2:
             raise
         if words:
             raise refused(remote, *words[0], hint=None)
-        return [one for one in sent if one.commit != known.get(one.ref)]
 
     def _heads(self, url: str) -> list[pygit2.remotes.RemoteHead]:
         with contextlib.ExitStack() as stack:
@@ -134,7 +146,7 @@ class ByLibgit2:
             yield
         except HashdistError:
             raise
-        except (library.GitError, OSError, ValueError, KeyError) as error:
+        except (library.GitError, OSError, ValueError, KeyError, TypeError) as error:
             raise NetworkError(f"libgit2 cannot {verb} '{url}': {error}", hint=_HINT) from error
 
     def _address(self, url: str) -> str:
@@ -167,8 +179,17 @@ class ByLibgit2:
             del certificate, host
             return bool(valid)
 
+        def still_wanted(*_: object) -> None:
+            self.network.check()
+
         callbacks: pygit2.RemoteCallbacks = library.RemoteCallbacks()
-        for name, function in {**told, "credentials": credentials, "certificate_check": trusted}.items():
+        always = {
+            "credentials": credentials,
+            "certificate_check": trusted,
+            "sideband_progress": still_wanted,
+            "push_transfer_progress": still_wanted,
+        }
+        for name, function in {**always, **told}.items():
             setattr(callbacks, name, function)
         return callbacks
 
@@ -180,18 +201,41 @@ class ByLibgit2:
         for name in _KEYS:
             path = os.path.join(self._home, ".ssh", name)
             if os.path.exists(path):
-                yield library.Keypair(user, f"{path}.pub", path, "")
+                public = f"{path}.pub"
+                yield library.Keypair(user, public if os.path.exists(public) else None, path, "")
 
     def _passwords(self, url: str) -> Iterator[Any]:
         library = libgit2.load()
         host = urlsplit(url).hostname or ""
         told = self.network.credentials.get(host)
         if told is not None:
-            yield library.UserPass(*told.split(":", 1))
+            user, _, password = told.partition(":")
+            yield library.UserPass(unquote(user), unquote(password))
         path = self.env.get("NETRC") or os.path.join(self._home, ".netrc")
         with contextlib.suppress(OSError, netrc.NetrcParseError):
             if found := netrc.netrc(path).authenticators(host):
                 yield library.UserPass(found[0], found[2] or "")
+
+
+def _directory(url: str) -> str | None:
+    """The path of a repository on this machine."""
+    return url if url.startswith("/") else local_path(url) if urlsplit(url).scheme == "file" else None
+
+
+class _Pace:
+    """Whether a server goes on sending."""
+
+    def __init__(self, settings: FetchSettings) -> None:
+        self._settings = settings
+        self._since, self._bytes = time.monotonic(), 0
+
+    def check(self, received: int, *, whole: bool) -> None:
+        """Raise `TooSlowError` when too little came for too long."""
+        now = time.monotonic()
+        if whole or received - self._bytes >= self._settings.minimum_rate * self._settings.patience:
+            self._since, self._bytes = now, received
+        elif now - self._since > self._settings.patience:
+            raise TooSlowError(f"less than {self._settings.minimum_rate} bytes a second came")
 
 
 def _id(oid: pygit2.Oid) -> str | None:

@@ -87,6 +87,8 @@ def _wanted(place: Quarantine, validator: Validator, found: Fetched, others: Col
     wanted = {}
     objects = place.objects
     for name, id in place.refs().items():
+        if name.startswith(names.TAGS):
+            validator.tag(id)
         kind = next(kind for prefix, kind in _KINDS.items() if name.startswith(prefix))
         short = names.short_name(name)
         try:

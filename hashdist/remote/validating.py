@@ -28,6 +28,8 @@ _DEPTH = 40
 #: Bytes of one file, and of all that people wrote together.
 _FILE, _FILES = 16 << 20, 64 << 20
 _LATEST = 1 << 40
+_TAG = re.compile(rb"object ([0-9a-f]{40})\ntype (?:commit|tree|blob|tag)\ntag [^\n\0]+\n(?:tagger [^\n\0]*\n)?\n")
+_TAGS_OF_TAGS = 5
 _NAMES = re.compile(rb"[0-7]{5,6} ([^\0]+)\0.{20}", re.DOTALL)
 
 
@@ -45,7 +47,7 @@ class Validator:
         self._limits = limits
         self._paths: dict[tuple[ObjectId, int], int] = {}
         self._sizes: dict[ObjectId, int] = {}
-        self._specs: dict[ObjectId, str] = {}
+        self._specs: dict[ObjectId, str | None] = {}
         self._known: set[tuple[ObjectId, ObjectId, ObjectId | None]] = set()
 
     def kind(self, commit: CommitId) -> Kind:
@@ -61,7 +63,10 @@ class Validator:
         """Check all of some commits, which should be of one kind; raises `HostileError`."""
         for id in commits:
             task.advance()
-            commit = self._objects.commit(id)
+            try:
+                commit = self._objects.commit(id)
+            except HashdistError as error:
+                raise HostileError(f"commit {id} is malformed: {error.message}") from error
             if not 0 <= commit.time < _LATEST or not 0 <= commit.authored < _LATEST:
                 raise HostileError(f"commit {id} is of no time that there is")
             try:
@@ -70,6 +75,18 @@ class Validator:
                 raise
             except HashdistError as error:
                 raise HostileError(f"commit {id}: {error.message}") from error
+
+    def tag(self, id: ObjectId) -> None:
+        """Check a tag of git's own, which says what it is of and who made it; raises `HostileError`."""
+        for _ in range(_TAGS_OF_TAGS):
+            kind, data = self._objects.find_raw(id)
+            if kind != "tag":
+                return
+            match = _TAG.match(data)
+            if match is None:
+                raise HostileError(f"tag {id} is malformed")
+            id = ObjectId(match[1].decode())
+        raise HostileError(f"tag {id} is of a tag of a tag, and so on")
 
     def source(self, commit: CommitId, id: str) -> None:
         """Check a commit that should hold a certain source and nothing else; raises `HostileError`."""
@@ -172,8 +189,9 @@ class Validator:
             spec = read_spec(self._objects, SpecId(entry.id))
             if spec.id != entry.id:
                 raise HostileError(f"spec {entry.id} holds what no spec of that id does")
-            self._specs[entry.id] = spec.name
-        if name is not None and self._specs[entry.id] != name:
+            # what others install may be there in several versions, each under a name of its own
+            self._specs[entry.id] = spec.name if not spec.is_foreign else None
+        if name is not None and self._specs[entry.id] not in {name, None}:
             raise HostileError(f"spec {entry.id} is of '{self._specs[entry.id]}', and stands as '{name}'")
 
     def _tree(self, id: TreeId, commit: CommitId) -> tuple[Entry, ...]:

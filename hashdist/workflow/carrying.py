@@ -11,8 +11,9 @@ from hashdist.build.exporting import export_artifact
 from hashdist.build.importing import OtherStoreError, import_artifact
 from hashdist.errors import NetworkError, NotFoundError
 from hashdist.objects.artifact_id import ArtifactId
+from hashdist.objects.importing import LimitError
 from hashdist.objects.spec import Spec, read_spec
-from hashdist.sources.download import download
+from hashdist.sources.download import HashMismatchError, download
 from hashdist.sources.network import UrlNotFoundError
 from hashdist.store.artifacts import NotBuiltError
 
@@ -72,7 +73,7 @@ def take_from(session: Session, jobs: Sequence[Spec], places: Sequence[str]) -> 
                 continue
             try:
                 path = _file(session, spec, place)
-            except NetworkError as error:
+            except (NetworkError, LimitError, HashMismatchError) as error:
                 session.progress.note(f"{error.message}: nothing is taken from there")
                 silent.add(place)
                 continue

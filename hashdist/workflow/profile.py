@@ -22,6 +22,8 @@ _OWN = re.compile(r"(HEAD|@)?([~^@].*)?\Z")
 STACK = "stack.toml"
 LOCK = "lock.json"
 SPECS = "specs"
+#: So many merges in a row that were made as text are taken apart.
+_MERGES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +62,33 @@ def read_written(objects: ObjectDatabase, id: CommitId) -> tuple[str, dict[str, 
 def known_pins(objects: ObjectDatabase, id: CommitId, stack: Stack) -> Lock | None:
     """The pins of a commit that may be merged as text: its own, those of its parents where they cannot be read.
 
-    Of a commit that merges two, those of both.
+    Of a commit that merges two, those of both; and of merges of such merges, as far as it makes sense to go back.
     """
-    parents = objects.commit(id).parents
-    if len(parents) == 2 and is_stale(objects, id):  # noqa: PLR2004 - a merge
-        locks = [known_pins(objects, parent, stack) or Lock.empty() for parent in parents]
-        base = objects.merge_base(*parents)
-        before = known_pins(objects, base, stack) if base is not None else None
-        return merge_locks(before, locks[0], locks[1], stack, {}).lock
-    try:
-        return read_profile(objects, id).lock
-    except InvalidError:
-        return known_pins(objects, parents[0], stack) if parents else None
+    return _known_pins(objects, id, stack, {}, _MERGES)
+
+
+def _known_pins(
+    objects: ObjectDatabase, id: CommitId, stack: Stack, found: dict[CommitId, Lock | None], merges: int
+) -> Lock | None:
+    start = id
+    while start not in found:
+        parents = objects.commit(id).parents
+        if len(parents) == 2 and merges and is_stale(objects, id):  # noqa: PLR2004 - a merge
+            base = objects.merge_base(*parents)
+            before, ours, theirs = (
+                _known_pins(objects, one, stack, found, merges - 1) if one is not None else None
+                for one in (base, *parents)
+            )
+            found[start] = merge_locks(before, ours or Lock.empty(), theirs or Lock.empty(), stack, {}).lock
+            break
+        try:
+            found[start] = read_profile(objects, id).lock
+        except InvalidError:
+            if not parents:
+                found[start] = None
+            else:
+                id = parents[0]
+    return found[start]
 
 
 def _files(objects: ObjectDatabase, commit: Commit) -> dict[str, bytes]:

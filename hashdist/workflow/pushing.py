@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hashdist import process
 from hashdist.errors import ConflictError, HashdistError, NotFoundError
 from hashdist.hostscan.recording import join_scans
-from hashdist.objects.ids import CommitId, SourceId
+from hashdist.objects.ids import CommitId, SourceId, TreeId
+from hashdist.objects.tree import Mode
 from hashdist.refs import names
 from hashdist.remote import fetching, remotes
 from hashdist.remote.carrier import Sent
@@ -38,7 +38,7 @@ class LocalSource:
     id: SourceId
     """Its tree."""
     size: int
-    """Bytes that it takes in git."""
+    """Bytes of its files."""
 
 
 @dataclass(slots=True)
@@ -201,9 +201,17 @@ def _refusal(store: Store, remote: Remote, missing: dict[SourceId, str]) -> Loca
 
 
 def _size(store: Store, id: SourceId) -> int:
-    """What a source takes in git; 0 for one that is not here."""
+    """The bytes of a source's files; 0 for one that is not here."""
     commit = _held(store, id)
     if commit is None:
         return 0
-    output = process.run(["git", "rev-list", "--objects", "--disk-usage", commit], env=store.git_env())
-    return int(output)
+    total, pending, seen = 0, [store.objects.commit(commit).tree], set()
+    while pending:
+        for entry in store.objects.tree(pending.pop()):
+            if entry.id not in seen:
+                seen.add(entry.id)
+                if entry.mode is Mode.DIRECTORY:
+                    pending.append(TreeId(entry.id))
+                else:
+                    total += store.objects.size(entry.id)
+    return total

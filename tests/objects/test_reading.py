@@ -304,6 +304,12 @@ def test_damage_in_a_chain_of_deltas_is_never_read(store):
     assert missed > 100
 
 
+def test_sizes_that_nothing_has():
+    """A size that goes on for ever is refused at once, though git takes it."""
+    with pytest.raises(ValueError, match="size that nothing has"):
+        apply_delta(b"x", b"\x81" + b"\x80" * 1_000_000 + b"\x00\x01", limit=10)
+
+
 @given(base=st.binary(max_size=200), delta=st.binary(max_size=60))
 def test_any_delta_makes_what_it_says_or_is_refused(base, delta):
     """Bytes that are no delta are told as such, and nothing makes more than is allowed."""

@@ -224,6 +224,29 @@ def test_what_is_no_profile(session, theirs):
     assert page not in session.store.fresh_objects()
 
 
+def test_tags_of_other_things_here(session, theirs):
+    """A tag of a tree among one's own, which somebody made with git, stops no fetch."""
+    mine = session.store
+    tree = mine.objects.add_files({"a": b"1"})
+    subprocess.run(["git", "-C", mine.git, "update-ref", "refs/tags/odd", tree], check=True)
+    remoting.add(session, "origin", theirs.store.git)
+    assert remoting.fetch(session)[1].moved
+
+
+@pytest.mark.parametrize("text", ["object {tip}\ntype commit\n", "object {tip}\ntype commit\ntag v\0x\n\nx", "x"])
+def test_malformed_tags(session, hostile, text, without_git):
+    """A tag of git's own that says nothing of what it should is refused, whoever carries it."""
+    store = hostile.store
+    tag = store.objects.add("tag", text.format(tip=find(store, "main")).encode())
+    with open(f"{store.git}/refs/tags/bad", "w") as file:
+        file.write(f"{tag}\n")
+    remoting.add(session, "origin", store.git)
+    for one in (session, without_git(session)):
+        with pytest.raises((HostileError, NetworkError)):
+            remoting.fetch(one)
+    os.unlink(f"{store.git}/refs/tags/bad")
+
+
 def test_a_hidden_parent(theirs):
     """A parent is one only where git takes it for one."""
     commit = theirs.store.objects.commit(hidden_parent(theirs.store))
@@ -428,7 +451,9 @@ def test_commands(hdist, write, keys, tmp_path):
     hdist("config", "sources.mirrors", '["/srv/other"]')
     hdist("config", "sources.mirrors", "gopher://a.example/x", expect=1)
     hdist("config", "sources.limits.size", "2G")
+    assert hdist("config", "sources.limits.size").stdout == "2G\n"
     hdist("config", "sources.limits.size", "much", expect=1)
+    hdist("config", "--unset", expect=2)
     hdist("config", "sources.limits.nothing", "2", expect=1)
     hdist("config", "sources.limits", "2", expect=1)
     hdist("config", "sources.require-hash", "perhaps", expect=1)

@@ -9,9 +9,11 @@ import pytest
 from exchange import bare, change, refs_of, round_trip, share
 
 from hashdist.errors import InvalidError, NetworkError
+from hashdist.objects.ids import CommitId
 from hashdist.remote.by_libgit2 import ByLibgit2
-from hashdist.remote.carrier import PushRefusedError, RemoteMovedError
+from hashdist.remote.carrier import PushRefusedError, RemoteMovedError, Sent
 from hashdist.remote.carrying import carrier
+from hashdist.remote.directory import push_to_directory
 from hashdist.remote.remotes import remotes, remove_remote
 from hashdist.sources.network import OfflineError, UrlNotFoundError
 from hashdist.workflow import branching, pushing, remoting
@@ -59,8 +61,7 @@ def test_ssh(session, other, main, server, ssh_config, tmp_path, without_git):
     url = f"ssh://{user}@127.0.0.1:{port}{server}"
     folder = tmp_path / "home" / ".ssh"
     folder.mkdir(parents=True)
-    for ending in ("", ".pub"):
-        shutil.copy(ssh_config.parent / f"user{ending}", folder / f"id_ed25519{ending}")
+    shutil.copy(ssh_config.parent / "user", folder / "id_ed25519")  # ssh needs no more than that
     env = {**os.environ, "HOME": str(tmp_path / "home")}
     env.pop("SSH_AUTH_SOCK", None)
     mine, theirs = (
@@ -92,6 +93,60 @@ def test_both_moved(session, other, main, server, without_git):
         pushing.push(mine)
     assert [one.ref for one in pushing.push(mine, force=True).sent] == ["refs/heads/main"]
     assert find(mine.store, "origin/main") == find(mine.store, "main")
+
+
+def test_local_sources_are_listed(session, main, server, without_git):
+    """What would have to go along is listed with its size, here as there."""
+    mine = without_git(session)
+    remoting.add(mine, "origin", server)
+    with pytest.raises(pushing.LocalSourcesError, match=r"a: [0-9a-f]{12}, 5 bytes"):
+        pushing.push(mine)
+
+
+def test_the_other_side_moves_meanwhile(session, other, main, server, without_git, tmp_path):
+    """What comes to a directory between our look and our push is not lost."""
+    mine = without_git(session)
+    share(mine, server)
+    remoting.clone(other, server, "theirs")
+    known = ByLibgit2(mine.store, mine.env, mine.fetcher.network()).refs(server, ["refs/heads/main"])
+    change(other, "packages.b.version", "2", profile="theirs")
+    pushing.push(other, None, ["theirs"])
+    tip = change(mine, "packages.b.version", "3")
+    with pytest.raises(RemoteMovedError):
+        push_to_directory(mine.store, server, remotes(mine.store)["origin"], [Sent(tip, "refs/heads/main")], known)
+    assert find(other.store, "theirs") == CommitId(
+        subprocess.check_output(["git", "-C", server, "rev-parse", "main"], text=True).strip()
+    )
+
+
+def test_a_server_that_refuses_a_tag(session, main, tmp_path, web_server, without_git):
+    """Profiles move last: a tag that is refused leaves them where they were."""
+    mine = without_git(session)
+    path = bare(tmp_path / "web" / "open.git")
+    subprocess.run(["git", "-C", path, "config", "http.receivepack", "true"], check=True)
+    hook = path / "hooks" / "update"
+    hook.write_text('#!/bin/sh\ncase "$1" in refs/tags/*) echo no tags >&2; exit 1;; esac\n')
+    hook.chmod(0o755)
+    branching.create_tag(mine.store, "v1", main)
+    with pytest.raises(PushRefusedError, match="v1"):
+        share(mine, f"{web_server}/open.git", tags=True)
+    assert not any(name.startswith("refs/heads/") for name in refs_of(path))
+    assert pushing.push(mine, "origin", with_local=True).sent
+
+
+def test_settings(session, tmp_path, without_git, server):
+    """Settings are those that git reads, and the file stays open to whom it was open."""
+    mine = without_git(session)
+    path = os.path.join(mine.store.git, "config")
+    os.chmod(path, 0o664)
+    mask = os.umask(0o077)
+    try:
+        remoting.add(mine, "origin", server)
+    finally:
+        os.umask(mask)
+    assert os.stat(path).st_mode & 0o777 == 0o664
+    told = subprocess.check_output(["git", "-C", mine.store.git, "config", "remote.origin.url"], text=True)
+    assert told.strip() == server
 
 
 def test_crossed_histories(session, other, main, server, without_git):

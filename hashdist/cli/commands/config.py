@@ -19,6 +19,8 @@ def config(app: App, key: str | None, value: str | None, unset: bool) -> None:
 
     VALUE is read as what KEY takes: text, true or false, a number, a list of words.
     """
+    if unset and (key is None or value is not None):
+        raise click.UsageError("--unset takes a KEY and no VALUE")
     if key is None:
         rows = configuration.all_settings(app.env)
 

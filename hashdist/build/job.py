@@ -25,6 +25,7 @@ from hashdist.preload.report import Report
 from hashdist.process import kill_by_environment
 from hashdist.progress import SILENT, Progress
 from hashdist.refs.edges import EdgeReader
+from hashdist.store.artifacts import NotBuiltError
 
 from .environment import EPOCH, RUNNER, Input, Workplace, environment, in_order
 from .jailing import Jailing, jailed, refuse_impure
@@ -52,6 +53,19 @@ class BuildFailedError(HashdistError):
             missing_command_hint(lines) or f"look around in {place.root}/src, and try: env -i sh {place.root}/build.sh"
         )
         super().__init__(f"'{spec.name}' {spec.version} {reason}; its log ends:{shown}\n  log: {self.log}", hint=hint)
+
+
+class NotInstalledError(NotBuiltError):
+    """An artifact that something else has to make, and has not made."""
+
+    code = "not_installed"
+
+    def __init__(self, *specs: Spec) -> None:
+        by: dict[str, list[str]] = {}
+        for spec in specs:
+            by.setdefault(str(spec.runner), []).append(f"{spec.name} {spec.version} {spec.id[:12]}")
+        lines = [f"not here, and {runner} has to install it: {', '.join(names)}" for runner, names in by.items()]
+        super().__init__("\n".join(lines), hint="take it with hdist artifact import, or hdist build --from")
 
 
 class JailViolationError(BuildFailedError):
@@ -101,6 +115,8 @@ def build(
     only. Raises `BuildFailedError`, `ImpureInputError`, `JailInactiveError` or `Cancelled`.
     """
     jailing = jailing or Jailing()
+    if spec.is_foreign:
+        raise NotInstalledError(spec)
     if spec.runner != RUNNER:
         raise HashdistError(
             f"'{spec.name}' wants runner {spec.runner}, this hdist has runner {RUNNER}", hint="use a newer hdist"
@@ -224,7 +240,7 @@ def staged(store: Store, spec: Spec) -> Iterator[Workplace]:
     if os.path.lexists(place.root):
         discard(place.root, store.inside("trash"))
     make_directory(place.root, 0o755)
-    _make_directory(prefix)
+    make_place(prefix)
     try:
         yield place
     except BuildFailedError:
@@ -243,8 +259,8 @@ def staged(store: Store, spec: Spec) -> Iterator[Workplace]:
     remove_tree(place.root)
 
 
-def _make_directory(path: str) -> None:
-    """Make a directory, though gc may be removing an empty one above it just now."""
+def make_place(path: str) -> None:
+    """Make the directory of an artifact, though gc may be removing an empty one above it just now."""
     for _ in range(100):
         make_directories(os.path.dirname(path))
         with contextlib.suppress(FileNotFoundError):

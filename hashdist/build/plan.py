@@ -37,7 +37,7 @@ def plan(store: Store, specs: Mapping[str, SpecId], wanted: Iterable[str]) -> Bu
     names = {id: name for name, id in specs.items()}
     wanted = list(wanted)
     sealed = _sealed(store, [edges.spec(specs[name]) for name in specs])
-    needed: dict[str, Spec] = {}
+    needed: dict[SpecId, Spec] = {}
     host: dict[str, SpecId] = {}
     pending = [specs[name] for name in wanted]
     while pending:
@@ -45,8 +45,8 @@ def plan(store: Store, specs: Mapping[str, SpecId], wanted: Iterable[str]) -> Bu
         spec = edges.spec(id)
         if spec.host is not None:
             host[names.get(id, spec.name)] = id
-        elif id not in sealed and spec.name not in needed:
-            needed[spec.name] = spec
+        elif id not in sealed and id not in needed:
+            needed[id] = spec
             pending += spec.inputs.values()
     return BuildPlan(_ordered(needed), host, dict(specs), len(wanted))
 
@@ -56,6 +56,10 @@ def _sealed(store: Store, specs: list[Spec]) -> set[SpecId]:
     return {spec.id for spec in specs} - missing
 
 
-def _ordered(needed: Mapping[str, Spec]) -> tuple[Spec, ...]:
+def _ordered(needed: Mapping[SpecId, Spec]) -> tuple[Spec, ...]:
     """Inputs first: inputs are expanded, so whoever has more of them comes later; names settle the rest."""
-    return tuple(sorted(needed.values(), key=lambda spec: (sum(name in needed for name in spec.inputs), spec.name)))
+
+    def key(spec: Spec) -> tuple[int, str, str]:
+        return sum(id in needed for id in spec.inputs.values()), spec.name, spec.version
+
+    return tuple(sorted(needed.values(), key=key))

@@ -79,8 +79,12 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("hash-spec", "print the id of a spec"),
         ("cat-spec", "print the document of a spec"),
         ("artifact-path", "print where an artifact lies"),
+        ("stage-artifact", "make the directory that a script builds an artifact into"),
+        ("seal-artifact", "make what it built an artifact"),
         ("make-prefix", "make a prefix of artifacts"),
         ("rev-parse", "print the id that a revision means"),
+        ("rev-list", "print the commits that revisions lead to"),
+        ("update-ref", "move a ref"),
     ),
 }
 SUMMARIES = {name: summary for commands in COMMANDS.values() for name, summary in commands}

@@ -89,6 +89,13 @@ def me(purpose: str, *, since: float, lease: int) -> Holder:
     return Holder(*_process(os.getpid()), int(since), lease, purpose[:200])
 
 
+def other(pid: int, purpose: str, *, since: float, lease: int) -> Holder:
+    """Another process of this machine, as it would name itself; raises `ProcessLookupError` if there is none."""
+    if not started(pid):
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return Holder(*_process(pid), int(since), lease, purpose[:200])
+
+
 def read_holder(path: str) -> tuple[Holder, float] | None:
     """Who a link that names a holder names, and when it was last heard of; None where there is none.
 

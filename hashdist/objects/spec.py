@@ -64,8 +64,8 @@ class Spec:
     """Upstream's version."""
     platform: Platform
     """Where results run."""
-    runner: int = 0
-    """The number of the build environment's rules; 0 for host software."""
+    runner: int | str = 0
+    """The number of the build environment's rules; 0 for host software; the name of whoever installs what others do."""
     commands: tuple[str, ...] = ()
     """Lines for ``sh -e``, run in the main source's directory."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -91,6 +91,10 @@ class Spec:
             if directory != ".":
                 for part in directory.split("/"):
                     check_name(part, what="source directory")
+        if isinstance(self.runner, str):
+            check_name(self.runner, what="runner")
+        elif self.runner < 0:
+            raise InvalidSpecError(f"spec of '{self.name}' has a negative runner")
         if (self.host is None) == (self.runner == 0):
             raise InvalidSpecError(f"spec of '{self.name}' must have either a runner or a host part")
 
@@ -98,6 +102,11 @@ class Spec:
     def id(self) -> SpecId:
         """The id of the spec's tree, computed without a database."""
         return SpecId(_tree_id(self._entries(_HashOnly())))
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether something else than hashdist makes its artifact."""
+        return isinstance(self.runner, str)
 
     @property
     def artifact(self) -> ArtifactId:
@@ -182,7 +191,7 @@ def from_json(document: canonical.Json, *, files: Mapping[str, bytes], manifest:
             name=_text(fields["name"]),
             version=_text(fields["version"]),
             platform=Platform(**_texts(fields["platform"])),
-            runner=_number(fields.get("runner", 0)),
+            runner=_runner(fields.get("runner", 0)),
             commands=tuple(_text(command) for command in fields.get("commands", ())),
             env=_texts(fields.get("env", {})),
             sources={name: SourceId(id) for name, id in _texts(fields.get("sources", {})).items()},
@@ -210,9 +219,9 @@ def _host_part(value: Any) -> HostPart:
     return HostPart(_text(value["finder"]), _text(value["identity"]), _texts(value["facts"]), environment, paths)
 
 
-def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{value!r} is not a number")
+def _runner(value: object) -> int | str:
+    if not isinstance(value, (int, str)) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither a number nor text")
     return value
 
 

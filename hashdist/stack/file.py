@@ -12,6 +12,7 @@ from typing import Any
 
 from hashdist.errors import InvalidError
 from hashdist.objects.artifact_id import check_name, check_version
+from hashdist.objects.ids import HEX_DIGITS, SpecId, is_hex
 from hashdist.sources import declaration
 from hashdist.sources.declaration import Declaration
 
@@ -130,6 +131,8 @@ class _Reader(ValueReader):
         if not isinstance(table, dict):
             self._fault(path, "must be a table")
             return None
+        if "spec" in table:
+            return self._given(path, name, table)
         known = {"version", "source", "sources", "builder", "commands", "options", "patches", "env", "inputs"}
         self._known(path, table, known | {"requires", "build-only", "base", "cpu", "description", "jail", "prefix"})
         version = self._version(path, table)
@@ -166,6 +169,22 @@ class _Reader(ValueReader):
             build_only=self._flag(path, table, "build-only", default=False),
             cpu=cpu,
             jail=self._jail(path, table) or default_jail,
+            rules=self._rules((*path, "prefix"), self._table(path, table, "prefix"), package=name),
+        )
+
+    def _given(self, path: KeyPath, name: str, table: dict[str, Any]) -> Package | None:
+        """A package whose spec something else made."""
+        self._known(path, table, {"spec", "version", "requires", "build-only", "description", "prefix"})
+        text = self._text(path, table, "spec") or ""
+        if len(text) != HEX_DIGITS or not is_hex(text):
+            self._fault((*path, "spec"), "must be the id of a spec, 40 hexadecimal digits")
+            return None
+        return Package(
+            name=name,
+            version=self._version(path, table) if "version" in table else "",
+            spec=SpecId(text),
+            requires=tuple(dict.fromkeys(self._texts(path, table, "requires"))),
+            build_only=self._flag(path, table, "build-only", default=False),
             rules=self._rules((*path, "prefix"), self._table(path, table, "prefix"), package=name),
         )
 

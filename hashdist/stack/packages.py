@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hashdist.objects.ids import SpecId
 from hashdist.sources.declaration import Declaration
 
 from .linking import Rule
@@ -59,6 +60,8 @@ class Package:
     """How its files are linked into prefixes."""
     cpu: str | None = None
     """The CPU baseline; None: the platform's oldest; 'native': this machine's."""
+    spec: SpecId | None = None
+    """The spec that something else made, which stands for all of the above but what it requires."""
 
 
 @dataclass(frozen=True, slots=True)

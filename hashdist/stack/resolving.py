@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hashdist.objects.ids import SourceId, SpecId
 from hashdist.objects.spec import Platform, Spec
@@ -28,6 +28,8 @@ class Pins:
     """Where results run, with the oldest CPU baseline."""
     native_cpu: str | None
     """What 'native' means here."""
+    given: Mapping[SpecId, Spec] = field(default_factory=dict)
+    """The specs that the stack names by their ids."""
 
 
 def resolve(stack: Stack, pins: Pins) -> dict[str, Spec]:
@@ -35,7 +37,11 @@ def resolve(stack: Stack, pins: Pins) -> dict[str, Spec]:
     specs: dict[str, Spec] = {}
     ids: dict[str, SpecId] = dict(pins.host)
     for name in stack.order:
-        specs[name] = _spec(stack.packages[name], {one: ids[one] for one in stack.expanded[name]}, pins)
+        package = stack.packages[name]
+        if package.spec is not None:
+            specs[name] = pins.given[package.spec]
+        else:
+            specs[name] = _spec(package, {one: ids[one] for one in stack.expanded[name]}, pins)
         ids[name] = specs[name].id
     return specs
 

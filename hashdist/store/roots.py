@@ -82,6 +82,35 @@ def running(store: Store, *, drop_stale: bool = False) -> Running:
     return Running(frozenset(specs), min((one.since for one in found), default=None), tuple(found))
 
 
+def staged_by(store: Store, spec: SpecId) -> Holder | None:
+    """The process that stages a spec's artifact, while it lives."""
+    read = _read(_stage(store, spec), store.now())
+    if read is None:
+        return None
+    holder, _, heard = read
+    return holder if holder is not None and holder.is_alive(store.now() - heard) else None
+
+
+def begin_stage(store: Store, spec: SpecId, specs: Iterable[SpecId], *, pid: int, purpose: str) -> None:
+    """Keep gc from what `specs` name, and from what is made, while another process lives or until `end_stage`.
+
+    Raises `ProcessLookupError` if there is no such process.
+    """
+    holder = holders.other(pid, purpose, since=store.now(), lease=holders.WORK)
+    document = {"holder": holder.line(), "specs": sorted({spec, *specs})}
+    write_file(_stage(store, spec), json.dumps(document).encode(), durable=False)
+
+
+def end_stage(store: Store, spec: SpecId) -> None:
+    """Nobody stages it any more."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_stage(store, spec))
+
+
+def _stage(store: Store, spec: SpecId) -> str:
+    return store.inside("roots", f"stage-{spec}")
+
+
 def assume_dead(store: Store, host: str) -> list[str]:
     """Drop what commands on a machine keep alive; return what they were for."""
     gone = []

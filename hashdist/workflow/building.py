@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hashdist.build import plan as build_plan
 from hashdist.build.jailing import Jailing
+from hashdist.build.job import NotInstalledError
 from hashdist.build.nothing import all_sealed, remember_sealed
 from hashdist.build.plan import BuildPlan
 from hashdist.build.scheduler import BuildReport, BuildsFailedError, run
@@ -76,6 +77,9 @@ def build_lock(
     taken = take_from(session, plan.jobs, places) if places else []
     if taken:
         plan, jailing = plan_jailed(session, lock, text, only=only)
+    foreign = [spec for spec in plan.jobs if spec.is_foreign]
+    if foreign:
+        raise NotInstalledError(*foreign)
     if plan.jobs or plan.host:
         ready_host(session, lock, plan)
     session.fetcher.bring_all(

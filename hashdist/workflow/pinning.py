@@ -20,6 +20,7 @@ from hashdist.sources.request import Request, wanted
 from hashdist.stack.lock import HostPin, Lock, PackagePin
 from hashdist.stack.packages import Stack
 from hashdist.stack.resolving import Pins, resolve
+from hashdist.store.store import Store
 
 from .hosts import scan_host
 from .session import Session
@@ -85,6 +86,7 @@ def pin(
         files,
         session.platform,
         cpu,
+        _given(session.store, stack),
     )
     specs = resolve(stack, pins)
     for spec in specs.values():
@@ -96,7 +98,28 @@ def pin(
 
 def _package_pin(stack: Stack, name: str, spec: Spec) -> PackagePin:
     package = stack.packages[name]
-    return PackagePin(spec.id, package.version, package.requires, package.build_only)
+    return PackagePin(spec.id, spec.version, package.requires, package.build_only)
+
+
+def _given(store: Store, stack: Stack) -> dict[SpecId, Spec]:
+    """The specs that a stack names by their ids; raises `NotFoundError` or `InvalidError` with all that is wrong."""
+    found = {}
+    problems = []
+    for name, package in stack.packages.items():
+        if package.spec is None:
+            continue
+        if package.spec not in store.objects:
+            problems.append(f"package '{name}': there is no spec {package.spec[:12]} here")
+            continue
+        spec = read_spec(store.objects, package.spec)
+        if not spec.is_foreign:
+            problems.append(f"package '{name}': spec {package.spec[:12]} is not of something else's making")
+        elif package.version not in {"", spec.version}:
+            problems.append(f"package '{name}': its spec is of version {spec.version}, not {package.version}")
+        found[package.spec] = spec
+    if problems:
+        raise InvalidError(*problems, hint="hdist stage-artifact writes specs of what others make")
+    return found
 
 
 def _pin_host(session: Session, stack: Stack, before: Lock | None, moving: Moving) -> dict[str, HostPin]:

@@ -89,7 +89,7 @@ def test_the_readme(shell):
                 assert done.stdout == "2.3.5\n"
 
 
-def test_how_to_build_from_a_script(shell, tmp_path):
+def test_how_to_build_from_a_script(shell, tmp_path, upstream):
     """The shell and Python examples run, with a store, a stack and an archive of the test's own."""
     work = tmp_path / "person"
     (work / "stack.toml").write_text(package("zlib"))
@@ -97,13 +97,26 @@ def test_how_to_build_from_a_script(shell, tmp_path):
     with tarfile.open(work / "z.tar.gz", "w:gz") as archive:
         archive.add(work / "a.txt", "zlib/a.txt")
     digest = hashlib.sha256((work / "z.tar.gz").read_bytes()).hexdigest()
-    first, second = blocks("docs/how-to/from-a-script.md", "sh")
+    first, second, third = blocks("docs/how-to/from-a-script.md", "sh")
     done = shell(first.replace("/scratch/me/store", f"{work}/store"))
     assert done.returncode == 0, done.stdout
     second = re.sub(r"https://\S+", f"file://{work}/z.tar.gz", second)
     done = shell("set -e\n" + re.sub(r"[0-9a-f]{64}", digest, second), {"HDIST_STORE": f"{work}/store"})
     assert done.returncode == 0, done.stdout
     assert (work / "zlib-src/a.txt").read_text() == "x"
+    shutil.rmtree(work / "zlib-src")
+    shutil.copytree(upstream("zlib"), work / "zlib-src")
+    own = {"HDIST_STORE": f"{work}/store"}
+    for _ in range(2):  # the second time there is nothing to do
+        done = shell(third, own)
+        assert done.returncode == 0, done.stdout
+        assert "libz.a" in done.stdout.split()
+    (stack,) = blocks("docs/how-to/from-a-script.md", "toml")
+    (work / "own.toml").write_text(
+        stack.replace("the id that hash-spec printed", shell("hdist hash-spec zlib.json", own).stdout.strip())
+    )
+    done = shell("hdist commit own.toml -m own -b own && hdist checkout own --to prefix && ls prefix/lib", own)
+    assert "libz.a" in done.stdout.split(), done.stdout
     (python,) = blocks("docs/how-to/from-a-script.md", "python")
     (work / "script.py").write_text(python)
     assert shell(f"hdist --store {work}/.hashdist init && {sys.executable} script.py").returncode == 0

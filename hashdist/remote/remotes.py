@@ -112,8 +112,8 @@ def add_remote(store: Store, name: str, url: str) -> Remote:
     if known is not None:
         raise ConflictError(f"there is a remote '{name}' already: {known.url}", hint=f"hdist remote remove {name}")
     with store.refs.still("remote add"):
-        _settings(store).set(f"remote.{name}.url", url)
-        _settings(store).set(f"remote.{name}.fetch", f"+{names.HEADS}*:{names.REMOTES}{name}/*")
+        followed = f"+{names.HEADS}*:{names.REMOTES}{name}/*"
+        _settings(store).change({f"remote.{name}.url": url, f"remote.{name}.fetch": followed})
     return Remote(name, url)
 
 
@@ -125,8 +125,7 @@ def remove_remote(store: Store, name: str) -> Remote:
         for ref, commit in store.refs.all(remote.refs).items():
             transaction.delete(ref, old=commit)
     with store.refs.still("remote remove"):
-        for section in (f"remote.{name}", *(f"branch.{profile}" for profile in followers)):
-            _settings(store).remove(section)
+        _settings(store).remove(f"remote.{name}", *(f"branch.{profile}" for profile in followers))
     return remote
 
 
@@ -138,8 +137,8 @@ def followed(store: Store, profile: str) -> Following | None:
 def follow(store: Store, profile: str, following: Following) -> None:
     """Have a profile follow one of a remote, as git's own branches do."""
     with store.refs.still("follow"):
-        _settings(store).set(f"branch.{profile}.remote", following.remote)
-        _settings(store).set(f"branch.{profile}.merge", names.HEADS + following.branch)
+        branch = {"remote": following.remote, "merge": names.HEADS + following.branch}
+        _settings(store).change({f"branch.{profile}.{key}": value for key, value in branch.items()})
 
 
 def follow_no_more(store: Store, profile: str) -> None:
@@ -162,4 +161,4 @@ def _followers(store: Store) -> dict[str, Following]:
 
 
 def _settings(store: Store) -> RepositorySettings:
-    return RepositorySettings(os.path.join(store.git, "config"), store.search_path)
+    return RepositorySettings(os.path.join(store.git, "config"), store.inside("downloads"), store.search_path)

@@ -260,9 +260,17 @@ class _Attempt:
             path, words = self._mine
             self._mine = None
             forget(path)
-            with contextlib.suppress(OSError):
+            try:
                 if os.readlink(path) == words:
                     os.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                _given_up.add((path, words))  # the disk would not let us: at least we do not wait for ourselves
+
+
+#: Links of ours that say that we hold, while we do not.
+_given_up: set[tuple[str, str]] = set()
 
 
 def _open(path: str, *, shared: bool) -> tuple[int, bool]:
@@ -301,6 +309,8 @@ def _held_by(path: str, fd: int) -> Holder | None:
     if found is None:
         return None
     holder, heard = found
+    if (path, holder.line()) in _given_up:
+        return None
     age = (touched(fd) if fd >= 0 else time.time()) - heard
     return holder if holder.is_alive(age) else None
 

@@ -191,3 +191,28 @@ def test_a_name_that_is_none(tmp_path):
     with locked(path, timeout=0.1):
         pass
     assert pathlib.Path(path).exists()
+
+
+@pytest.mark.parametrize("shared", ["", "shared"])
+def test_a_disk_that_keeps_our_link(tmp_path, shared):
+    """Where the link that says that we hold could not be removed, we do not wait for ourselves."""
+    program = (
+        HEAD
+        + """
+unlink, failed = os.unlink, []
+def once(path, **options):
+    if not failed:
+        failed.append(path)
+        raise OSError(errno.EIO, "input/output error")
+    unlink(path, **options)
+os.unlink = once
+with locked(sys.argv[1], purpose="first", shared=len(sys.argv) > 2):
+    pass
+assert failed
+with locked(sys.argv[1], purpose="second", timeout=2):
+    print("held")
+"""
+    )
+    words = [sys.executable, "-c", program, str(tmp_path / "lock"), *shared.split()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    assert done.stdout == "held\n", done.stderr

@@ -21,6 +21,7 @@ from hashdist.progress import SILENT, Progress
 from hashdist.refs import names
 from hashdist.store.roots import running
 
+from .module_links import prune_links
 from .plan import GcPlan, Victim, plan
 from .policy import Policy
 
@@ -59,6 +60,7 @@ def collect(store: Store, policy: Policy, *, progress: Progress = SILENT) -> GcP
         if not refs_gone:
             _delete_refs(store, found, late=True)
         _remove_empty_parents(store, found)
+        prune_links(store)
         _collect_objects(store, found)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ _SEALED = Modes(file=0o444, executable=0o555)
 _TIME = 315532800
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
+
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class ArchiveAbsentError(NotFoundError):
@@ -69,18 +73,32 @@ def get_archive(store: Store, id: SourceId, place: str, settings: FetchSettings)
         sha256 = seen.provenance.sha256
         path = cached(store, sha256, settings) if sha256 else None
         if sha256 and path:
-            temporary = f"{place}.tmp-{unique_suffix()}"
-            try:
-                shutil.copyfile(path, temporary)
-                os.link(temporary, place)
-            finally:
-                if os.path.exists(temporary):
-                    os.unlink(temporary)
+            _copy(path, place)
             return sha256
     raise ArchiveAbsentError(
         f"the archive of source {id} is not kept",
         hint="fetch it again with hdist source add, or get the files: hdist source get ID --to DIR",
     )
+
+
+def get_download(store: Store, sha256: str, place: str, settings: FetchSettings) -> None:
+    """Copy a file that was downloaded, by its hash, to the new file `place`; raises as `get_archive` does."""
+    place = _room(place)
+    path = cached(store, sha256, settings) if _SHA256.fullmatch(sha256) else None
+    if path is None:
+        raise ArchiveAbsentError(f"no file with the hash {sha256[:12]} is kept", hint="hdist source add brings it")
+    _copy(path, place)
+
+
+def _copy(path: str, place: str) -> None:
+    """Copy a file to a new one, wholly or not at all."""
+    temporary = f"{place}.tmp-{unique_suffix()}"
+    try:
+        shutil.copyfile(path, temporary)
+        os.link(temporary, place)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
 
 
 def _room(place: str) -> str:

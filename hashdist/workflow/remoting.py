@@ -76,16 +76,16 @@ def clone(session: Session, url: str, name: str | None) -> Cloned:
             )
             theirs = _default(session, remote)
             tip = fetching.tracked(store, remote, theirs)
+            remotes.follow(store, name, Following(own, theirs))
             _make(store, branch, tip, reason=f"clone: from {url}")
     except BaseException:
-        if not again:
+        if not again and store.refs.get(branch) is None:  # once it is there it is what was wanted, durable or not
             remotes.remove_remote(store, own)
             with store.refs.transaction("clone: failed") as transaction:
                 for ref, commit in store.refs.all(names.TAGS).items():
                     if ref not in tags:
                         transaction.delete(ref, old=commit)
         raise
-    remotes.follow(store, name, Following(own, theirs))
     try:
         commit = _fresh(session, name, tip)
     except HashdistError as error:

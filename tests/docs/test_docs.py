@@ -240,6 +240,40 @@ def test_how_to_run_easybuild_in_the_jail(shell, tmp_path):
 
 
 @pytest.mark.skipif(not (shutil.which("dpkg") and shutil.which("pkg-config")), reason="no Debian with pkg-config here")
+@needs_zlib
+@pytest.mark.skipif(not os.path.exists("/usr/share/lmod/lmod/libexec/lmod"), reason="no Lmod here")
+def test_how_to_put_easybuild_on_a_store(shell, tmp_path):
+    """EasyBuild, set up as the page says, installs into the store, and users load what the profile names."""
+    work = tmp_path / "person"
+    lay_out_tool(work / "tool-1.0")
+    (work / "sources").mkdir()
+    (work / "tmp").mkdir()
+    with tarfile.open(work / "sources" / "tool-1.0.tar.gz", "w:gz") as archive:
+        archive.add(work / "tool-1.0", "tool-1.0")
+    digest = hashlib.sha256((work / "sources" / "tool-1.0.tar.gz").read_bytes()).hexdigest()
+    (work / "tool-1.0.eb").write_text(
+        "easyblock = 'ConfigureMake'\nname = 'tool'\nversion = '1.0'\nhomepage = 'https://example.org'\n"
+        "description = 'tool'\ntoolchain = SYSTEM\nsources = [SOURCELOWER_TAR_GZ]\n"
+        f"checksums = ['{digest}']\nsanity_check_paths = {{'files': ['bin/tool'], 'dirs': []}}\nmoduleclass = 'tools'\n"
+    )
+    env = {
+        "EASYBUILD_PREFIX": f"{work}/easybuild",
+        "EASYBUILD_SOURCEPATH": f"{work}/sources",
+        "LMOD_CMD": "/usr/share/lmod/lmod/libexec/lmod",
+        "TMPDIR": f"{work}/tmp",
+        "PATH": f"{os.path.dirname(sys.executable)}:/usr/bin:/bin",
+        **({"EASYBUILD_ALLOW_USE_AS_ROOT_AND_ACCEPT_CONSEQUENCES": "1"} if os.getuid() == 0 else {}),
+    }
+    said = []
+    for block in blocks("docs/how-to/easybuild.md", "sh"):
+        done = shell(f". /usr/share/lmod/lmod/init/bash\nset -e\n{block}", env)
+        assert done.returncode == 0, done.stdout[-3000:]
+        said.append(done.stdout)
+    assert "hashdist: sealed tool/1.0/" in said[1]
+    assert re.search(r"tool/1\.0-[0-9a-f]{8}", said[3])
+    assert re.search(r"^tool +1\.0 .* built$", said[4], re.MULTILINE)
+
+
 def test_how_to_capture_host_software(shell, tmp_path):
     """The commands run on this machine and say what is shown; the settings are ones that are read."""
     page = "docs/how-to/host-software.md"

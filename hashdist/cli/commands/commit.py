@@ -15,8 +15,22 @@ from hashdist.workflow.commit import commit_file
 @click.option("-b", "--profile", metavar="PROFILE", help="The profile; without it the one HEAD names.")
 @click.option("--allow-empty", is_flag=True, help="Record it even if nothing changed.")
 @click.option("--force", is_flag=True, help="Record it even if the profile has moved since FILE was taken from it.")
-def commit(app: App, file: str, message: str, profile: str | None, allow_empty: bool, force: bool) -> None:
+@click.option("--from-easybuild", is_flag=True, help="Record what EasyBuild installed into this store, not FILE.")
+def commit(
+    app: App,
+    file: str,
+    message: str,
+    profile: str | None,
+    allow_empty: bool,
+    force: bool,
+    from_easybuild: bool,
+) -> None:
     """Resolve FILE (stack.toml), pin every source and host entry that has no pin yet, and record all of it."""
+    if from_easybuild:
+        from hashdist.workflow.easybuild.installed import commit_installed  # noqa: PLC0415 - for few alone
+
+        tell(app, commit_installed(app.session, message=message, profile=profile))
+        return
     recorded = commit_file(app.session, file, message=message, profile=profile, allow_empty=allow_empty, force=force)
     tell(app, recorded)
 

@@ -1,0 +1,12 @@
+"""``hdist easybuild``: EasyBuild on top of a store."""
+
+from __future__ import annotations
+
+from hashdist.cli.groups import LazyGroup
+
+command = LazyGroup(
+    "easybuild",
+    __name__,
+    ("config", "session", "remember"),
+    help="EasyBuild on top of this store: config prints how it is set up; the others are for its hooks.",
+)

@@ -1,0 +1,311 @@
+"""Hooks for EasyBuild: sources from and to the store, build steps in the jail, what was installed sealed as artifacts.
+
+See docs/how-to/easybuild.md.
+"""
+
+import json
+import os
+import shlex
+import sys
+import tempfile
+import time
+
+from easybuild.tools.build_log import EasyBuildError, print_msg
+from easybuild.tools.config import build_option, get_module_naming_scheme, install_path
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import hashdist_easybuild as glue  # noqa: E402 - found by the line above
+
+#: Steps whose commands are run in the jail.
+_JAILED = ("configure", "build", "install")
+#: Where in an installation it says how users see its module.
+_VISIBLE = os.path.join("easybuild", "modules")
+
+_state = {"step": None, "block": None, "began": {}, "reports": {}, "pending": {}}
+
+
+def start_hook():
+    """See that EasyBuild is set up as ``hdist easybuild config`` says."""
+    if get_module_naming_scheme() != "HashDistMNS":
+        raise EasyBuildError("hashdist: the hooks need module-naming-scheme = HashDistMNS: see hdist easybuild config")
+    if build_option("fixed_installdir_naming_scheme"):
+        raise EasyBuildError("hashdist: fixed-installdir-naming-scheme must be off: see hdist easybuild config")
+    state = _call(glue.session)
+    software = os.path.realpath(install_path())
+    if software != os.path.realpath(state["artifacts"]):
+        raise EasyBuildError(
+            "hashdist: installpath-software is %s, the store's artifacts are in %s: see hdist easybuild config",
+            software,
+            state["artifacts"],
+        )
+
+
+def pre_easyblock_hook(block):
+    """Have the installation's directory, which nobody else may have meanwhile."""
+    if _looks_only():
+        return
+    _seal_pending()
+    described = _call(glue.describe, block.cfg)
+    _state["block"], _state["began"][described.id] = block, time.time()
+    folder = tempfile.mkdtemp(prefix="hashdist-")
+    options = []
+    for name, data in described.files.items():
+        options += ["--file", _write(folder, name, data)]
+    document = _write(folder, "build.json", glue.encode(described.document))
+    keep = ["--keep"] if build_option("module_only") or build_option("skip") else []
+    words = ["stage-artifact", document, "--pid", str(os.getpid())]
+    told = _call(glue.call, *(words + options + keep), none=(0, 1))
+    if told["spec"] != described.id:
+        raise EasyBuildError("hashdist: the store calls the spec of %s %s, and not %s", block.name, told["spec"], described.id)
+    if told["sealed"] and not build_option("module_only"):
+        raise EasyBuildError(
+            "hashdist: %s is installed and sealed; eb --module-only writes its module anew, hdist gc takes it away",
+            told["artifact"],
+        )
+    if os.path.realpath(told["path"]) != os.path.realpath(block.installdir):
+        raise EasyBuildError("hashdist: EasyBuild installs into %s, the store wants %s", block.installdir, told["path"])
+
+
+def pre_fetch_hook(block):
+    """Have the archives that the store keeps where EasyBuild looks for them."""
+    if _looks_only():
+        return
+    for name, sha256 in _archives(block):
+        place = os.path.join(_sourcepath(), block.name.lower()[0], block.name, name)
+        if os.path.exists(place):
+            continue
+        if not os.path.isdir(os.path.dirname(place)):
+            os.makedirs(os.path.dirname(place))
+        got = _call(glue.call, "source", "get", "sha256:%s" % sha256, "--archive", "--to", place, none=(3,))
+        if got is not None:
+            print_msg("hashdist: %s is in the store", name)
+
+
+def post_fetch_hook(block):
+    """Keep in the store what was downloaded."""
+    if _looks_only():
+        return
+    wanted = dict(_archives(block))
+    for source in list(block.src) + list(block.patches):
+        path = source.get("path")
+        name = os.path.basename(path or "")
+        if path and name in wanted and os.path.isfile(path):
+            _call(glue.call, "source", "add", "file://%s" % path, "--sha256", wanted[name], "--quiet")
+
+
+def _step(name):
+    def begin(block):
+        _state["step"], _state["block"] = name, block
+
+    def end(block):
+        _state["step"] = None
+
+    return begin, end
+
+
+pre_configure_hook, post_configure_hook = _step("configure")
+pre_build_hook, post_build_hook = _step("build")
+pre_install_hook, post_install_hook = _step("install")
+
+
+def pre_run_shell_cmd_hook(cmd, *args, **kwargs):
+    """Run commands of these steps in the jail, with the dependencies declared."""
+    mode = os.environ.get("HDIST_EASYBUILD_JAIL", "report")
+    if _state["step"] not in _JAILED or mode == "off" or kwargs.get("interactive") or _looks_only():
+        return None
+    block = _state["block"]
+    reports = _state["reports"].setdefault(_call(glue.describe, block.cfg).id, [])
+    report = os.path.join(tempfile.mkdtemp(prefix="hashdist-jail-"), "report.json")
+    reports.append(report)
+    jail = [os.environ.get("HDIST_PROGRAM", "hdist"), "--quiet", "jail", "--report", report]
+    if mode == "enforce":
+        jail.append("--enforce")
+    for finder in glue.session()["finders"]:
+        jail += ["--host", finder]
+    for path in _allowed(block):
+        jail += ["--allow", path]
+    for path in (block.installdir, block.builddir, tempfile.gettempdir()):
+        jail += ["--write", path]
+    jail.append("--")
+    if isinstance(cmd, (list, tuple)):
+        return jail + list(cmd)
+    return " ".join(shlex.quote(word) for word in jail + ["bash", "-c", cmd])
+
+
+def post_easyblock_hook(block):
+    """Have its module, and the one that users will see, in what was installed; EasyBuild still writes its report there."""
+    if _looks_only():
+        return
+    described = _call(glue.describe, block.cfg)
+    module = block.mod_filepath
+    if not os.path.isdir(block.installdir) or not os.path.isfile(module) or os.path.islink(module):
+        return
+    _keep_module(block, described, module)
+    seconds = int(time.time() - _state["began"].get(described.id, time.time()))
+    _state["pending"][described.id] = (block.installdir, module, seconds)
+    _tell_of_jail(block, _state["reports"].pop(described.id, []))
+
+
+def post_build_and_install_loop_hook(ecs):
+    """Seal the last one."""
+    _seal_pending()
+
+
+def fail_hook(error):
+    """Seal what was installed before something failed."""
+    _seal_pending()
+
+
+def _seal_pending():
+    """Seal what was installed, with its log, and have a link to the module in it where EasyBuild looks for modules."""
+    for id, (folder, module, seconds) in sorted(_state["pending"].items()):
+        _seal(id, folder, module, seconds)
+    _state["pending"].clear()
+
+
+def _seal(id, folder, module, seconds):
+    log = _newest_log(folder)
+    words = ["seal-artifact", id, "--seconds", str(seconds), "--quiet"]
+    told = _call(glue.call, *(words + (["--log", log] if log else [])))
+    _link(module, os.path.join(told["path"], _HIDDEN, os.path.basename(module)))
+    print_msg("hashdist: sealed %s", told["artifact"])
+
+
+#: Where in an installation its module by hash is kept.
+_HIDDEN = os.path.join("easybuild", "hashdist")
+
+
+def end_hook():
+    """Remember what this run was about: ``hdist commit --from-easybuild`` takes it into a profile."""
+    if _looks_only():
+        return
+    for found in glue.described():  # what an earlier run installed, and did not live to seal
+        folder = os.path.join(glue.session()["artifacts"], found.subdirectory)
+        kept = os.path.join(folder, _HIDDEN)
+        names = [name for name in os.listdir(kept) if name != "package.json"] if os.path.isdir(kept) else []
+        for name in names:
+            module = os.path.join(install_path("mod"), "all", found.document["name"], name)
+            if os.path.isfile(module) and not os.path.islink(module):
+                _seal(found.id, folder, module, 0)
+    wanted = [found.id for found in glue.described()]
+    if wanted:
+        _call(glue.call, "easybuild", "remember", *wanted)
+
+
+def _keep_module(block, described, module):
+    """Write the module as users will see it into the installation, and the hidden one."""
+    with open(module) as file:
+        text = file.read()
+    names = {}
+    for dep in block.cfg.dependencies():
+        if not dep.get("external_module"):
+            names[dep["full_mod_name"]] = _visible(dep)
+    own = "%s/%s" % (block.cfg["name"], described.module_version)
+    visible = _visible(block.cfg)
+    ending = ".lua" if module.endswith(".lua") else ""
+    kept = os.path.join(block.installdir, _HIDDEN, os.path.basename(module))
+    seen = os.path.join(block.installdir, _VISIBLE, visible + ending)
+    for path in (kept, seen):
+        if not os.path.isdir(os.path.dirname(path)):
+            os.makedirs(os.path.dirname(path))
+    with open(kept, "w") as file:
+        file.write(text)
+    for hidden in sorted(names, key=len, reverse=True):
+        text = text.replace(hidden, names[hidden])
+    with open(seen, "w") as file:
+        file.write(text.replace(own, visible))
+    told = {"module": own, "visible": visible, "name": block.cfg["name"], "dependencies": sorted(names.values())}
+    told["description"] = " ".join((block.cfg["description"] or "").split())[:200]
+    with open(os.path.join(block.installdir, _HIDDEN, "package.json"), "w") as file:
+        json.dump(told, file, sort_keys=True, indent=1)
+
+
+def _visible(ec):
+    """The name of a module by the site's own scheme."""
+    from easybuild.framework.easyconfig.easyconfig import ActiveMNS
+    from easybuild.tools.module_naming_scheme.utilities import avail_module_naming_schemes
+
+    known = avail_module_naming_schemes()
+    wanted = os.environ.get("HDIST_EASYBUILD_SCHEME", "EasyBuildMNS")
+    if wanted not in known:
+        raise EasyBuildError("hashdist: no module naming scheme '%s', which HDIST_EASYBUILD_SCHEME names", wanted)
+    return known[wanted]().det_full_module_name(ActiveMNS().check_ec_type(ec))
+
+
+def _link(path, target):
+    """Have a link at a path in place of whatever is there."""
+    temporary = "%s.hashdist-%d" % (path, os.getpid())
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
+
+
+def _archives(block):
+    """Names and SHA-256 of sources and patches, in the order of the easyconfig."""
+    named = [glue._filename(one) for one in list(block.cfg["sources"] or []) + list(block.cfg["patches"] or [])]
+    for name, checksum in zip(named, block.cfg["checksums"] or []):
+        while isinstance(checksum, dict):
+            checksum = checksum.get(name)
+        if isinstance(checksum, (list, tuple)):
+            checksum = checksum[-1] if checksum and checksum[0] == "sha256" else None
+        if name and isinstance(checksum, str) and len(checksum) == 64:
+            yield name, checksum.lower()
+
+
+def _sourcepath():
+    from easybuild.tools.config import source_paths
+
+    return source_paths()[0]
+
+
+def _allowed(block):
+    """What a build may read besides what it writes: its dependencies, and EasyBuild itself."""
+    found = [os.path.dirname(os.path.dirname(os.path.realpath(glue.__file__))), sys.prefix, sys.base_prefix]
+    pending = [dep for dep in block.cfg.dependencies() if not dep.get("external_module")]
+    while pending:  # their modules load others
+        from easybuild.framework.easyconfig.easyconfig import ActiveMNS
+
+        full = ActiveMNS().check_ec_type(pending.pop())
+        found.append(os.path.join(glue.session()["artifacts"], _call(glue.describe, full).subdirectory))
+        pending += [dep for dep in full.dependencies(runtime_only=True) if not dep.get("external_module")]
+    return [path for path in found if os.path.exists(path)]
+
+
+def _tell_of_jail(block, reports):
+    """Say how much undeclared the jail saw, once for each package."""
+    used, hidden = set(), set()
+    for path in reports:
+        try:
+            with open(path) as file:
+                accesses = json.load(file).get("accesses", [])
+        except (OSError, ValueError):
+            continue
+        for one in accesses:
+            (hidden if one.get("hidden") else used).add(one.get("path"))
+    if used or hidden:
+        shown = ", ".join(sorted(used | hidden)[:5])
+        print_msg("hashdist: %s used %d undeclared files: %s", block.name, len(used | hidden), shown)
+
+
+def _newest_log(installdir):
+    folder = os.path.join(installdir, "easybuild")
+    logs = [os.path.join(folder, name) for name in os.listdir(folder) if ".log" in name] if os.path.isdir(folder) else []
+    return max(logs, key=os.path.getmtime) if logs else None
+
+
+def _looks_only():
+    return any(build_option(name, default=False) for name in ("dry_run", "extended_dry_run", "sanity_check_only"))
+
+
+def _write(folder, name, data):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def _call(function, *arguments, **options):
+    try:
+        return function(*arguments, **options)
+    except glue.HashdistError as error:
+        raise EasyBuildError("hashdist: %s", error)

@@ -143,7 +143,7 @@ class Site:
         home = self.env["MODULESHOME"]
         script = f". {home}/init/bash\nset -e\n{command}"
         done = subprocess.run(["bash", "-c", script], env=self.env, capture_output=True, text=True, cwd=self.folder)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def artifacts(self, name):
@@ -271,6 +271,69 @@ def test_what_enters_the_hash(site, packages, hdist, tmp_path):
     assert site.artifacts("zlib") == []
 
 
+def tool(site, command, toolchain="SYSTEM"):
+    """A package that one command makes."""
+    work = site.folder / "tool"
+    work.mkdir()
+    (work / "Makefile").write_text(
+        f"all:\n\t{command}\ninstall:\n\tmkdir -p $(PREFIX)/bin\n\tcp made $(PREFIX)/bin\n\tchmod +x $(PREFIX)/bin/made\n"
+    )
+    subprocess.run(["tar", "cf", site.folder / "sources" / "tool.tar", "-C", site.folder, "tool"], check=True)
+    more = (
+        "skipsteps = ['configure']\ninstallopts = 'PREFIX=%(installdir)s'\n"
+        "sanity_check_paths = {'files': ['bin/made'], 'dirs': []}\n"
+    )
+    site.easyconfig("tool", "1", "tool.tar", more=more + f"toolchain = {toolchain}\n")
+
+
+@needs_easybuild
+def test_a_hierarchy(site, hdist, tmp_path):
+    """With a hierarchical scheme of the site's a compiler's module brings along those of what is built with it."""
+    tool(site, "$(CC) --version > made", toolchain="{'name': 'GCC', 'version': 'system'}")
+    (site.folder / "ecs" / "tool-1.eb").rename(site.folder / "ecs" / "tool-1-GCC-system.eb")
+    (site.folder / "ecs" / "GCC-system.eb").write_text(
+        "easyblock = 'SystemCompiler'\nname = 'GCC'\nversion = 'system'\nhomepage = 'https://example.org'\n"
+        "description = 'of the system'\ntoolchain = SYSTEM\nmoduleclass = 'compiler'\n"
+    )
+    said = site.eb("ecs/tool-1-GCC-system.eb", "--robot", HDIST_EASYBUILD_SCHEME="HierarchicalMNS")
+    assert said.count("hashdist: sealed") == 2
+    hdist("commit", "--from-easybuild", "-m", "first")
+    hdist("checkout")
+    tree = f"{site.store}/current/easybuild/modules"
+    (made,) = site.artifacts("tool")
+    load = f"module use {tree}/Core\nmodule load GCC\nmodule load tool/1\nwhich made\nmodule list 2>&1"
+    told = site.run(load)
+    assert told.split()[0] == f"{made}/bin/made"
+    assert "GCC/system" in told
+
+
+@needs_easybuild
+@pytest.mark.parametrize("module_system", ["lmod"], indirect=True)
+def test_interruptions(site, hdist):
+    """What was installed and not sealed is sealed by the next run; a module that was lost is back; nothing is built twice."""
+    tool(site, "date > made")
+    program = site.folder / "hdist"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = seal-artifact ] && kill -9 $PPID && exit 1\nexec {site.env["HDIST_PROGRAM"]} "$@"\n'
+    )
+    program.chmod(0o755)
+    site.eb("ecs/tool-1.eb", fails=True, HDIST_PROGRAM=str(program))
+    (made,) = site.artifacts("tool")
+    first = pathlib.Path(made, "bin/made").read_bytes()
+    assert not hdist("artifact", "path", "tool", expect=None).stdout
+    said = site.eb("ecs/tool-1.eb")
+    assert "already installed" in said
+    assert "hashdist: sealed tool/1/" in said.replace("\n", "")
+    assert hdist("artifact", "path", "tool").stdout.strip() == made
+    (module,) = pathlib.Path(site.store, "easybuild/modules/all/tool").iterdir()
+    module.unlink()
+    assert "already installed" in site.eb("ecs/tool-1.eb")
+    assert module.exists()
+    assert "is installed and sealed" in site.eb("ecs/tool-1.eb", "--rebuild", fails=True).replace("\n", " ")
+    assert pathlib.Path(made, "bin/made").read_bytes() == first
+    assert verify(Store.open(site.store, search_path=os.environ["PATH"])).damage == []
+
+
 @needs_easybuild
 @pytest.mark.parametrize("module_system", ["lmod"], indirect=True)
 def test_the_jail(site, hdist, tmp_path):
@@ -278,18 +341,7 @@ def test_the_jail(site, hdist, tmp_path):
     secret = tmp_path / "elsewhere"
     secret.mkdir()
     (secret / "settings").write_text("all: ;\n")
-    (site.folder / "sources" / "tool.tar").write_bytes(b"")
-    work = tmp_path / "tool"
-    work.mkdir()
-    (work / "Makefile").write_text(
-        f"all:\n\tcat {secret}/settings > made\ninstall:\n\tmkdir -p $(PREFIX)/bin\n\tcp made $(PREFIX)/bin\n"
-    )
-    subprocess.run(["tar", "cf", site.folder / "sources" / "tool.tar", "-C", tmp_path, "tool"], check=True)
-    more = (
-        "skipsteps = ['configure']\ninstallopts = 'PREFIX=%(installdir)s'\n"
-        "sanity_check_paths = {'files': ['bin/made'], 'dirs': []}\n"
-    )
-    site.easyconfig("tool", "1", "tool.tar", more=more)
+    tool(site, f"cat {secret}/settings > made")
     said = site.eb("ecs/tool-1.eb", fails=True, HDIST_EASYBUILD_JAIL="enforce")
     assert "tool" in said
     assert site.artifacts("tool") == [] or not hdist("artifact", "path", "tool", expect=3).stdout

@@ -10,6 +10,9 @@ import subprocess
 
 #: The name of who installs, in specs.
 RUNNER = "easybuild"
+#: Where in an installation its modules are kept: by hash, and as users see it.
+HIDDEN = os.path.join("easybuild", "hashdist")
+VISIBLE = os.path.join("easybuild", "modules")
 #: Digits of the hash in the names of modules.
 DIGITS = 8
 #: Where the store's description of itself is kept for the processes that EasyBuild starts.
@@ -102,13 +105,25 @@ def spec_id(document, files):
 class Described(object):
     """An easyconfig as a spec."""
 
-    def __init__(self, document, files):
+    def __init__(self, document, files, ec):
+        self.ec = ec
+        """The easyconfig."""
         self.document = document
         """The spec's ``build.json``."""
         self.files = files
         """Its files."""
         self.id = spec_id(document, files)
         """Its id."""
+
+    @property
+    def path(self):
+        """Where it lies."""
+        return os.path.join(session()["artifacts"], self.subdirectory)
+
+    @property
+    def sealed(self):
+        """Whether it is installed, and cannot be changed any more."""
+        return os.path.isdir(self.path) and not os.stat(self.path).st_mode & 0o200
 
     @property
     def module_version(self):
@@ -159,13 +174,33 @@ def describe(ec):
         "inputs": inputs,
     }
     parameters = json.dumps(_parameters(ec), ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ": "))
-    found = Described(document, {"easyconfig.json": parameters.encode("utf-8") + b"\n"})
+    found = Described(document, {"easyconfig.json": parameters.encode("utf-8") + b"\n"}, ec)
     _specs[key] = found
     try:
         ec.hashdist_described = found
     except AttributeError:
         pass
     return found
+
+
+def restore_module(found, modules):
+    """Have the link to a module again where EasyBuild looks for modules, if what it is of is installed and sealed."""
+    kept = os.path.join(found.path, HIDDEN)
+    if not found.sealed or not os.path.isdir(kept):
+        return
+    for name in os.listdir(kept):
+        path = os.path.join(modules, found.document["name"], name)
+        if name.startswith(found.module_version) and not os.path.lexists(path):
+            if not os.path.isdir(os.path.dirname(path)):
+                os.makedirs(os.path.dirname(path))
+            link(path, os.path.join(kept, name))
+
+
+def link(path, target):
+    """Have a link at a path in place of whatever is there."""
+    temporary = "%s.hashdist-%d" % (path, os.getpid())
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
 
 
 def described():
@@ -187,16 +222,21 @@ def _dependencies(ec):
     wanted = [dep for dep in list(ec.dependencies()) if not dep.get("external_module")]
     toolchain = ec["toolchain"]
     if toolchain["name"] not in ("system", "dummy"):
-        wanted.append({
-            "name": toolchain["name"],
-            "version": toolchain["version"],
-            "versionsuffix": "",
-            "toolchain": {"name": "system", "version": "system"},
-            "hidden": False,
-        })
+        wanted.append(toolchain_dependency(toolchain))
     for dep in wanted:
         full = ActiveMNS().check_ec_type(dep)
         yield dep["name"], describe(full)
+
+
+def toolchain_dependency(toolchain):
+    """A toolchain as EasyBuild has dependencies."""
+    return {
+        "name": toolchain["name"],
+        "version": toolchain["version"],
+        "versionsuffix": "",
+        "toolchain": {"name": "system", "version": "system"},
+        "hidden": False,
+    }
 
 
 def _parameters(ec):

@@ -19,9 +19,6 @@ import hashdist_easybuild as glue  # noqa: E402 - found by the line above
 
 #: Steps whose commands are run in the jail.
 _JAILED = ("configure", "build", "install")
-#: Where in an installation it says how users see its module.
-_VISIBLE = os.path.join("easybuild", "modules")
-
 _state = {"step": None, "block": None, "began": {}, "reports": {}, "pending": {}}
 
 
@@ -53,14 +50,14 @@ def pre_easyblock_hook(block):
     for name, data in described.files.items():
         options += ["--file", _write(folder, name, data)]
     document = _write(folder, "build.json", glue.encode(described.document))
-    keep = ["--keep"] if build_option("module_only") or build_option("skip") else []
+    keep = ["--keep"] if build_option("skip") else []
     words = ["stage-artifact", document, "--pid", str(os.getpid())]
     told = _call(glue.call, *(words + options + keep), none=(0, 1))
     if told["spec"] != described.id:
         raise EasyBuildError("hashdist: the store calls the spec of %s %s, and not %s", block.name, told["spec"], described.id)
-    if told["sealed"] and not build_option("module_only"):
+    if told["sealed"]:
         raise EasyBuildError(
-            "hashdist: %s is installed and sealed; eb --module-only writes its module anew, hdist gc takes it away",
+            "hashdist: %s is installed and sealed: to build it again, have no profile name it, and hdist gc --now",
             told["artifact"],
         )
     if os.path.realpath(told["path"]) != os.path.realpath(block.installdir):
@@ -138,12 +135,10 @@ def post_easyblock_hook(block):
     if _looks_only():
         return
     described = _call(glue.describe, block.cfg)
-    module = block.mod_filepath
-    if not os.path.isdir(block.installdir) or not os.path.isfile(module) or os.path.islink(module):
+    if not os.path.isdir(block.installdir) or not os.path.isfile(block.mod_filepath):
         return
-    _keep_module(block, described, module)
-    seconds = int(time.time() - _state["began"].get(described.id, time.time()))
-    _state["pending"][described.id] = (block.installdir, module, seconds)
+    _keep_module(described, block.mod_filepath)
+    _state["pending"][described.id] = int(time.time() - _state["began"].get(described.id, time.time()))
     _tell_of_jail(block, _state["reports"].pop(described.id, []))
 
 
@@ -157,55 +152,64 @@ def fail_hook(error):
     _seal_pending()
 
 
-def _seal_pending():
-    """Seal what was installed, with its log, and have a link to the module in it where EasyBuild looks for modules."""
-    for id, (folder, module, seconds) in sorted(_state["pending"].items()):
-        _seal(id, folder, module, seconds)
-    _state["pending"].clear()
-
-
-def _seal(id, folder, module, seconds):
-    log = _newest_log(folder)
-    words = ["seal-artifact", id, "--seconds", str(seconds), "--quiet"]
-    told = _call(glue.call, *(words + (["--log", log] if log else [])))
-    _link(module, os.path.join(told["path"], _HIDDEN, os.path.basename(module)))
-    print_msg("hashdist: sealed %s", told["artifact"])
-
-
-#: Where in an installation its module by hash is kept.
-_HIDDEN = os.path.join("easybuild", "hashdist")
-
-
 def end_hook():
     """Remember what this run was about: ``hdist commit --from-easybuild`` takes it into a profile."""
     if _looks_only():
         return
     for found in glue.described():  # what an earlier run installed, and did not live to seal
-        folder = os.path.join(glue.session()["artifacts"], found.subdirectory)
-        kept = os.path.join(folder, _HIDDEN)
-        names = [name for name in os.listdir(kept) if name != "package.json"] if os.path.isdir(kept) else []
-        for name in names:
-            module = os.path.join(install_path("mod"), "all", found.document["name"], name)
-            if os.path.isfile(module) and not os.path.islink(module):
-                _seal(found.id, folder, module, 0)
+        if os.path.isdir(found.path) and not found.sealed:
+            for module in _modules_of(found):
+                _keep_module(found, module)
+                _seal(found, 0)
     wanted = [found.id for found in glue.described()]
     if wanted:
         _call(glue.call, "easybuild", "remember", *wanted)
 
 
-def _keep_module(block, described, module):
-    """Write the module as users will see it into the installation, and the hidden one."""
+def _modules_of(found):
+    """The module that EasyBuild wrote, or found, of something."""
+    folder = os.path.join(install_path("mod"), "all", found.document["name"])
+    names = [found.module_version, found.module_version + ".lua"]
+    return [path for path in (os.path.join(folder, name) for name in names) if os.path.isfile(path)]
+
+
+def _seal_pending():
+    """Seal what was installed, with its log."""
+    known = {found.id: found for found in glue.described()}
+    for id, seconds in sorted(_state["pending"].items()):
+        _seal(known[id], seconds)
+    _state["pending"].clear()
+
+
+def _seal(found, seconds):
+    log = _newest_log(found.path)
+    words = ["seal-artifact", found.id, "--seconds", str(seconds), "--quiet"]
+    told = _call(glue.call, *(words + (["--log", log] if log else [])))
+    print_msg("hashdist: sealed %s", told["artifact"])
+
+
+def _keep_module(described, module):
+    """Write the module as users will see it into the installation, and the one by hash, with a link where that was."""
+    if os.path.islink(module):
+        return
     with open(module) as file:
         text = file.read()
+    ec = described.ec
+    scheme = _scheme()
     names = {}
-    for dep in block.cfg.dependencies():
+    for dep in ec.dependencies():
         if not dep.get("external_module"):
-            names[dep["full_mod_name"]] = _visible(dep)
-    own = "%s/%s" % (block.cfg["name"], described.module_version)
-    visible = _visible(block.cfg)
-    ending = ".lua" if module.endswith(".lua") else ""
-    kept = os.path.join(block.installdir, _HIDDEN, os.path.basename(module))
-    seen = os.path.join(block.installdir, _VISIBLE, visible + ending)
+            names[dep["full_mod_name"]] = scheme.det_short_module_name(_full(dep))
+    toolchain = ec["toolchain"]
+    if toolchain["name"] not in ("system", "dummy"):
+        compiler = _full(glue.toolchain_dependency(toolchain))
+        hidden = "%s/%s" % (compiler["name"], glue.describe(compiler).module_version)
+        names[hidden] = scheme.det_short_module_name(compiler)
+    names["%s/%s" % (ec["name"], described.module_version)] = scheme.det_short_module_name(ec)
+    lua = module.endswith(".lua")
+    visible = scheme.det_full_module_name(ec) + (".lua" if lua else "")
+    kept = os.path.join(described.path, glue.HIDDEN, os.path.basename(module))
+    seen = os.path.join(described.path, glue.VISIBLE, visible)
     for path in (kept, seen):
         if not os.path.isdir(os.path.dirname(path)):
             os.makedirs(os.path.dirname(path))
@@ -214,30 +218,39 @@ def _keep_module(block, described, module):
     for hidden in sorted(names, key=len, reverse=True):
         text = text.replace(hidden, names[hidden])
     with open(seen, "w") as file:
-        file.write(text.replace(own, visible))
-    told = {"module": own, "visible": visible, "name": block.cfg["name"], "dependencies": sorted(names.values())}
-    told["description"] = " ".join((block.cfg["description"] or "").split())[:200]
-    with open(os.path.join(block.installdir, _HIDDEN, "package.json"), "w") as file:
-        json.dump(told, file, sort_keys=True, indent=1)
+        file.write(text + _extensions(scheme.det_modpath_extensions(ec), len(visible), lua))
+    glue.link(module, kept)
 
 
-def _visible(ec):
-    """The name of a module by the site's own scheme."""
-    from easybuild.framework.easyconfig.easyconfig import ActiveMNS
+def _extensions(folders, length, lua):
+    """What a module of a hierarchy adds to MODULEPATH, in the tree that it is found in by a name of that length."""
+    if not folders:
+        return ""
+    if lua:
+        lines = ["local tree = string.sub(myFileName(), 1, -%d)" % (length + 2)]
+        lines += ['prepend_path("MODULEPATH", pathJoin(tree, "%s"))' % folder for folder in folders]
+    else:
+        lines = ["set tree [string range $ModulesCurrentModulefile 0 end-%d]" % (length + 1)]
+        lines += ['module use "$tree/%s"' % folder for folder in folders]
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def _scheme():
+    """The site's own module naming scheme."""
     from easybuild.tools.module_naming_scheme.utilities import avail_module_naming_schemes
 
     known = avail_module_naming_schemes()
     wanted = os.environ.get("HDIST_EASYBUILD_SCHEME", "EasyBuildMNS")
     if wanted not in known:
         raise EasyBuildError("hashdist: no module naming scheme '%s', which HDIST_EASYBUILD_SCHEME names", wanted)
-    return known[wanted]().det_full_module_name(ActiveMNS().check_ec_type(ec))
+    return known[wanted]()
 
 
-def _link(path, target):
-    """Have a link at a path in place of whatever is there."""
-    temporary = "%s.hashdist-%d" % (path, os.getpid())
-    os.symlink(target, temporary)
-    os.rename(temporary, path)
+def _full(dependency):
+    """The parsed easyconfig of a dependency."""
+    from easybuild.framework.easyconfig.easyconfig import ActiveMNS
+
+    return ActiveMNS().check_ec_type(dependency)
 
 
 def _archives(block):
@@ -263,10 +276,8 @@ def _allowed(block):
     found = [os.path.dirname(os.path.dirname(os.path.realpath(glue.__file__))), sys.prefix, sys.base_prefix]
     pending = [dep for dep in block.cfg.dependencies() if not dep.get("external_module")]
     while pending:  # their modules load others
-        from easybuild.framework.easyconfig.easyconfig import ActiveMNS
-
-        full = ActiveMNS().check_ec_type(pending.pop())
-        found.append(os.path.join(glue.session()["artifacts"], _call(glue.describe, full).subdirectory))
+        full = _full(pending.pop())
+        found.append(_call(glue.describe, full).path)
         pending += [dep for dep in full.dependencies(runtime_only=True) if not dep.get("external_module")]
     return [path for path in found if os.path.exists(path)]
 

@@ -8,6 +8,7 @@ import re
 import sys
 
 from easybuild.tools.build_log import EasyBuildError
+from easybuild.tools.config import install_path
 from easybuild.tools.module_naming_scheme.mns import ModuleNamingScheme
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
@@ -54,6 +55,8 @@ class HashDistMNS(ModuleNamingScheme):
 
     def _describe(self, ec):
         try:
-            return glue.describe(ec)
+            found = glue.describe(ec)
+            glue.restore_module(found, os.path.join(install_path("mod"), "all"))
+            return found
         except glue.HashdistError as error:
             raise EasyBuildError("hashdist: %s", error)

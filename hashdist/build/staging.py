@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hashdist.errors import BusyError, HashdistError, InvalidError, NotFoundError
+from hashdist.fsutil.boot import ancestors
 from hashdist.fsutil.holders import WORK
 from hashdist.fsutil.locks import locked
 from hashdist.fsutil.removal import discard
-from hashdist.objects.ids import CommitId
-from hashdist.objects.spec import Spec
-from hashdist.store.roots import begin_stage, end_stage, staged_by
+from hashdist.objects.ids import CommitId, SpecId
+from hashdist.objects.spec import Spec, read_spec
+from hashdist.store.roots import STAGE, begin_stage, end_stage, staged_by
 
 from .job import find_inputs, hash_parts, make_place
 from .sealing import Outcome, UnfitResultError, seal, take_over
@@ -76,12 +77,24 @@ def stage(store: Store, spec: Spec, *, pid: int, keep: bool = False) -> Staged:
     return Staged(path, sealed=False)
 
 
+def staged_at(store: Store, path: str) -> SpecId | None:
+    """The spec whose artifact is being made in a directory."""
+    for name in os.listdir(store.inside("roots")):
+        if name.startswith(STAGE) and (id := SpecId(name[len(STAGE) :])) in store.objects:
+            spec = read_spec(store.objects, id)
+            if os.path.realpath(store.artifacts.own_path(spec.artifact)) == os.path.realpath(path):
+                return id
+    return None
+
+
 def seal_staged(store: Store, spec: Spec, *, log: bytes, seconds: int) -> CommitId:
     """Make what lies at a spec's path its artifact; once it is, that is all that this does.
 
-    Raises `NotStagedError`, or `HashdistError` for what can be no artifact.
+    To be called by the process that it was staged for, or by one that it started. Raises `BusyError` while that is
+    another one that lives, `NotStagedError`, or `HashdistError` for what can be no artifact.
     """
     with _held(store, spec):
+        _check_ours(store, spec)
         if spec.artifact in store.artifacts:
             end_stage(store, spec.id)
             return store.artifacts.commit_of_record(spec.id)
@@ -102,12 +115,19 @@ def seal_staged(store: Store, spec: Spec, *, log: bytes, seconds: int) -> Commit
 
 
 def abandon(store: Store, spec: Spec) -> None:
-    """Take away what was staged and is not sealed."""
+    """Take away what was staged and is not sealed; raises as `seal_staged` does."""
     with _held(store, spec):
+        _check_ours(store, spec)
         path = store.artifacts.own_path(spec.artifact)
         if not store.artifacts.has_own(spec.artifact) and os.path.lexists(path):
             discard(path, store.inside("trash"))
         end_stage(store, spec.id)
+
+
+def _check_ours(store: Store, spec: Spec) -> None:
+    holder = staged_by(store, spec.id)
+    if holder is not None and not (holder.is_here and holder.pid in ancestors()):
+        raise BusyError(f"'{spec.artifact}' is being made: {holder}", hint="wait for it to end")
 
 
 def _held(store: Store, spec: Spec) -> AbstractContextManager[Hold]:

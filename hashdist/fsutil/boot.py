@@ -52,6 +52,20 @@ def started(pid: int) -> str | None:
     return "" if fields[0] in {b"Z", b"X"} else fields[19].decode()
 
 
+def ancestors() -> set[int]:
+    """Our process, the one that started it, and so on, as far as can be seen."""
+    found: set[int] = set()
+    pid = os.getpid()
+    while pid > 1 and pid not in found:
+        found.add(pid)
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            break
+    return found | {os.getppid()}
+
+
 def _line(path: str) -> str:
     try:
         with open(path, encoding="ascii", errors="replace") as file:

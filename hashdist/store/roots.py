@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .store import Store
 
 _TEMPORARY = ".tmp-"
+#: How the names of roots of what others build begin.
+STAGE = "stage-"
 #: Digits of a boot's id in the name of a root.
 _BOOT = 8
 
@@ -108,7 +110,7 @@ def end_stage(store: Store, spec: SpecId) -> None:
 
 
 def _stage(store: Store, spec: SpecId) -> str:
-    return store.inside("roots", f"stage-{spec}")
+    return store.inside("roots", f"{STAGE}{spec}")
 
 
 def assume_dead(store: Store, host: str) -> list[str]:

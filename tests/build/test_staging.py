@@ -10,7 +10,7 @@ from exchange import bare, share
 
 from hashdist import Store
 from hashdist.build.job import NotInstalledError
-from hashdist.build.staging import NotStagedError, abandon, seal_staged, stage
+from hashdist.build.staging import NotStagedError, abandon, seal_staged, stage, staged_at
 from hashdist.errors import BusyError, InvalidError
 from hashdist.gc.policy import Policy
 from hashdist.gc.sweeping import collect
@@ -103,6 +103,10 @@ def test_two_at_once(store):
         os.mkdir(f"{path}/left")
         with pytest.raises(BusyError, match=f"pid {sleeper.pid}"):
             stage(store, one, pid=os.getpid())
+        for late in (lambda: seal_staged(store, one, log=b"", seconds=0), lambda: abandon(store, one)):
+            with pytest.raises(BusyError, match=f"pid {sleeper.pid}"):
+                late()
+        assert staged_at(store, path) == one.id
     finally:
         sleeper.communicate()
     assert os.listdir(stage(store, one, pid=os.getpid(), keep=True).path) == ["left"]

@@ -84,6 +84,9 @@ def test_several_versions():
     assert "[packages.zlib]" in text
     text = text.replace("[packages.zlib]", "# ours\n[packages.zlib]\nbuild-only = true")
     newer = Spec("zlib", "2", platform, runner="easybuild")
+    fewer = with_packages(text, [two, other], {str(one.id), str(two.id), str(other.id)})
+    assert "[packages.Java]" in fewer
+    assert "Java-1" not in fewer
     again = with_packages(text, [one, two, newer])
     assert "# ours" in again
     assert "build-only = true" in again
@@ -266,9 +269,40 @@ def test_what_enters_the_hash(site, packages, hdist, tmp_path):
     (tools / "gcc").chmod(0o755)
     other = wanted(PATH=f"{tools}:{site.env['PATH']}")
     assert not set(other) & set(after)
-    path.write_text("\n".join(line for line in path.read_text().split("\n") if not line.startswith("checksums")))
-    assert "eb --inject-checksums" in site.eb(target, "--robot", "--dry-run-short", fails=True)
+    text = path.read_text()
+    path.write_text(text.replace("dependencies = [", "builddependencies = ["))
+    assert len(set(wanted()) & set(after)) == 2  # what it needs to run is another thing, though the closure is the same
+    path.write_text("\n".join(line for line in text.split("\n") if not line.startswith("checksums")))
+    zlib = next(site.folder.glob("ecs/zlib-*"))
+    zlib.write_text("\n".join(line for line in zlib.read_text().split("\n") if not line.startswith("checksums")))
+    said = site.eb(f"ecs/{zlib.name}", fails=True, EASYBUILD_ENFORCE_CHECKSUMS="0").replace("\n", " ")
+    assert "eb --inject-checksums" in said
+    site.eb(f"ecs/{zlib.name}", "--inject-checksums")
+    assert "checksums" in zlib.read_text()
     assert site.artifacts("zlib") == []
+
+
+@needs_easybuild
+@pytest.mark.parametrize("module_system", ["lmod"], indirect=True)
+def test_what_failed_is_not_sealed(site, hdist):
+    """A test that fails after everything was installed, and a module without software, leave no artifact."""
+    tool(site, "date > made")
+    path = site.folder / "ecs" / "tool-1.eb"
+    text = path.read_text()
+    (site.folder / "fails").write_text("#!/bin/sh\nexit 1\n")
+    (site.folder / "fails").chmod(0o755)
+    path.write_text(text + f"tests = ['{site.folder}/fails']\n")
+    said = site.eb("ecs/tool-1.eb", fails=True)
+    assert "hashdist: sealed" not in said.replace("\n", " ")
+    path.write_text(text)
+    site.eb("ecs/tool-1.eb", "--module-only", "--force", fails=True)
+    assert hdist("artifact", "list").stdout.count("tool/1") == 0
+    site.eb("ecs/tool-1.eb", "--fetch")
+    assert "hashdist: sealed" in site.eb("ecs/tool-1.eb", "--read-only-installdir").replace("\n", " ")
+    assert hdist("artifact", "list").stdout.count("tool") == 1
+    hdist("commit", "--from-easybuild", "-m", "tool")
+    hdist("easybuild", "forget", "tool")
+    hdist("easybuild", "forget", "tool", expect=3)
 
 
 def tool(site, command, toolchain="SYSTEM"):

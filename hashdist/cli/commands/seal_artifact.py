@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import click
 
-from hashdist.build.staging import abandon, seal_staged
+from hashdist.build.staging import abandon, seal_staged, staged_at
 from hashdist.cli.app import App, command as make
 from hashdist.errors import NotFoundError
 from hashdist.objects.spec import read_spec
@@ -25,7 +26,8 @@ def seal_artifact(app: App, what: str, log: BinaryIO | None, seconds: int, gone:
     ID is the spec's, PATH the directory. From then on it cannot be changed; it is kept while a profile, a pin or
     another artifact names it.
     """
-    found = find_spec(app.store, what)
+    found = staged_at(app.store, what) if os.path.isdir(what) else None
+    found = found or find_spec(app.store, what)
     if found is None:
         raise NotFoundError(f"no spec '{what}'", hint="hdist stage-artifact writes it")
     spec = read_spec(app.store.objects, found)

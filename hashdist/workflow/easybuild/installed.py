@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import tomlkit
@@ -77,20 +77,25 @@ def commit_installed(session: Session, *, message: str, profile: str | None = No
         )
     branch = branch_of(store, profile)
     if store.refs.get(branch) is not None:
-        return edit(session, lambda text: with_packages(text, specs), message=message, profile=profile)
+        return edit(
+            session, lambda text: with_packages(text, specs, _ours(store, text)), message=message, profile=profile
+        )
     text = with_packages("", specs)
     with in_use(store, purpose="commit"):
         resolved = pin(session, text, parse_stack(text), {}, before=None)
         return record(session, branch, None, resolved, message)
 
 
-def with_packages(text: str, specs: Sequence[Spec]) -> str:
-    """A stack file in which these packages are those of EasyBuild."""
+def with_packages(text: str, specs: Sequence[Spec], ours: Collection[str] = ()) -> str:
+    """A stack file in which these packages are those of EasyBuild, in place of others whose specs are `ours`."""
     document: Any = tomlkit.parse(text or _HEAD)
     if not text:
         document["prefix"] = {"exclude": list(_EXCLUDE)}
     packages = document.setdefault("packages", tomlkit.table(is_super_table=True))
-    for name, spec in _names(specs).items():
+    wanted = _names(specs)
+    for name in [name for name, table in packages.items() if name not in wanted and str(table.get("spec")) in ours]:
+        del packages[name]  # of another version, or that stands under another name now
+    for name, spec in wanted.items():
         table = packages.get(name)
         if table is None:
             table = packages[name] = tomlkit.table()
@@ -99,6 +104,29 @@ def with_packages(text: str, specs: Sequence[Spec]) -> str:
         table["version"] = spec.version
         table["spec"] = str(spec.id)
     return tomlkit.dumps(document)
+
+
+def forget(store: Store, name: str) -> list[str]:
+    """Have a package, or ``NAME/VERSION``, be in no profile that is made from now on; raises `NotFoundError`."""
+    path = store.inside(*_FILE)
+    with locked(store.lock_path("easybuild"), purpose="easybuild", waiting=store.waiting):
+        known = _read(path)
+        gone = [one for one in known if one == name or one.partition("/")[0] == name]
+        if not gone:
+            raise NotFoundError(f"EasyBuild has installed no '{name}' into this store")
+        left = {one: id for one, id in known.items() if one not in gone}
+        write_file(path, json.dumps(left, sort_keys=True, indent=1).encode(), durable=store.durable)
+    return gone
+
+
+def _ours(store: Store, text: str) -> set[str]:
+    """The specs in a stack file whose artifacts EasyBuild makes."""
+    found = set()
+    for table in tomlkit.parse(text).get("packages", {}).values():
+        id = str(table.get("spec", ""))
+        if id and SpecId(id) in store.objects and read_spec(store.objects, SpecId(id)).runner == RUNNER:
+            found.add(id)
+    return found
 
 
 def _names(specs: Sequence[Spec]) -> Mapping[str, Spec]:

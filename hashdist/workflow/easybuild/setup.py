@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from hashdist.errors import InvalidError
 from hashdist.gc import module_links
 from hashdist.store.store import Store
 from hashdist.workflow.hosts import entries_named, scan_host
@@ -38,6 +39,10 @@ def modules_path(store: Store) -> str:
 def describe_session(session: Session, finders: Sequence[str]) -> dict[str, Any]:
     """What the naming scheme and the hooks ask for once a run; host software is captured, and recorded if changed."""
     store = session.store
+    if store.upstream is not None:
+        raise InvalidError(
+            "EasyBuild cannot install on top of a store that reads another one", hint="hdist init makes one without"
+        )
     platform = session.platform
     scanned = scan_host(session, entries_named(session, finders)) if finders else []
     return {

@@ -7,6 +7,6 @@ from hashdist.cli.groups import LazyGroup
 command = LazyGroup(
     "easybuild",
     __name__,
-    ("config", "session", "remember"),
-    help="EasyBuild on top of this store: config prints how it is set up; the others are for its hooks.",
+    ("config", "forget", "session", "remember"),
+    help="EasyBuild on top of this store: config prints how it is set up; session and remember are for its hooks.",
 )

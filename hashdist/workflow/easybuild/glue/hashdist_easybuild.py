@@ -26,7 +26,11 @@ _SILENT = frozenset(
     "versionsuffix toolchain parallel maxparallel max_parallel parsed".split()
 )
 #: Settings of EasyBuild that change what is installed.
-_OPTIONS = ("optarch", "rpath", "filter_env_vars", "filter_deps", "hide_deps", "minimal_toolchains", "lib64_lib_symlink")
+_OPTIONS = (
+    "optarch default_opt_level rpath rpath_filter rpath_override_dirs sysroot cuda_compute_capabilities "
+    "amdgcn_capabilities filter_env_vars filter_deps hide_deps minimal_toolchains lib64_lib_symlink skip_extensions "
+    "search_path_cpp_headers search_path_linker module_syntax module_depends_on module_extensions"
+).split()
 
 _specs = {}
 
@@ -68,9 +72,12 @@ def outside_environment():
 
 def session():
     """The store, the platform and the host software that stands for the system's toolchain; asked once a run."""
-    if SESSION not in os.environ:
-        os.environ[SESSION] = json.dumps(call("easybuild", "session"))
-    return json.loads(os.environ[SESSION])
+    here = os.uname()[1]
+    known = json.loads(os.environ.get(SESSION) or "{}")
+    if known.get("machine") != here:  # none, or that of another machine, from where a batch system brought it
+        known = dict(call("easybuild", "session"), machine=here)
+        os.environ[SESSION] = json.dumps(known)
+    return known
 
 
 def encode(document):
@@ -105,7 +112,9 @@ def spec_id(document, files):
 class Described(object):
     """An easyconfig as a spec."""
 
-    def __init__(self, document, files, ec):
+    def __init__(self, document, files, ec, unchecked):
+        self.unchecked = unchecked
+        """Whether something has no checksum, so that it may not be built."""
         self.ec = ec
         """The easyconfig."""
         self.document = document
@@ -122,8 +131,13 @@ class Described(object):
 
     @property
     def sealed(self):
-        """Whether it is installed, and cannot be changed any more."""
-        return os.path.isdir(self.path) and not os.stat(self.path).st_mode & 0o200
+        """Whether it is known here that it is installed, and cannot be changed any more."""
+        return os.path.isdir(self.path) and os.path.exists(self.mark)
+
+    @property
+    def mark(self):
+        """The file that says so."""
+        return os.path.join(session()["store"], "easybuild", "sealed", self.id)
 
     @property
     def module_version(self):
@@ -153,28 +167,34 @@ def describe(ec):
     found = getattr(ec, "hashdist_described", None)
     if found is not None:
         return found
-    key = (ec["name"], det_full_ec_version(ec), getattr(ec, "path", None))
+    options = _options(ec)
+    # copies that EasyBuild makes, for extensions and components, have no path
+    key = json.dumps([_name(ec), det_full_ec_version(ec), git_id("blob", ec.rawtxt.encode("utf-8")), options])
     if key in _specs:
         return _specs[key]
     state = session()
     inputs = dict(state["host"])
-    for name, other in _dependencies(ec):
-        _add(inputs, name, other.id, other.document["version"])
+    roles = {"dependencies": [], "builddependencies": [], "toolchain": []}
+    for role, name, other in _dependencies(ec):
+        roles[role].append([name, other.id])
+        _add(inputs, name, other.id)
         for below, id in other.document["inputs"].items():
-            _add(inputs, below, id, id[:DIGITS])
+            _add(inputs, below, id)
+    found, unchecked = _parameters(ec)
+    found.update({role: named for role, named in roles.items() if named})
     document = {
         "format": 1,
-        "name": ec["name"],
+        "name": _name(ec),
         "version": det_full_ec_version(ec),
         "platform": state["platform"],
         "runner": RUNNER,
         "commands": [],
-        "env": _options(),
+        "env": options,
         "sources": {},
         "inputs": inputs,
     }
-    parameters = json.dumps(_parameters(ec), ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ": "))
-    found = Described(document, {"easyconfig.json": parameters.encode("utf-8") + b"\n"}, ec)
+    parameters = json.dumps(found, ensure_ascii=False, sort_keys=True, indent=1, separators=(",", ": "))
+    found = Described(document, {"easyconfig.json": parameters.encode("utf-8") + b"\n"}, ec, unchecked)
     _specs[key] = found
     try:
         ec.hashdist_described = found
@@ -190,10 +210,22 @@ def restore_module(found, modules):
         return
     for name in os.listdir(kept):
         path = os.path.join(modules, found.document["name"], name)
-        if name.startswith(found.module_version) and not os.path.lexists(path):
-            if not os.path.isdir(os.path.dirname(path)):
-                os.makedirs(os.path.dirname(path))
-            link(path, os.path.join(kept, name))
+        if name.lstrip(".").startswith(found.module_version) and not os.path.lexists(path):
+            try:
+                make_directory(os.path.dirname(path))
+                link(path, os.path.join(kept, name))
+            except OSError:  # whoever only looks need not be able to
+                pass
+
+
+def make_directory(path):
+    """Make a directory, and those above it, that may be there."""
+    if not os.path.isdir(path):
+        try:
+            os.makedirs(path)
+        except OSError:
+            if not os.path.isdir(path):
+                raise
 
 
 def link(path, target):
@@ -208,24 +240,30 @@ def described():
     return list(_specs.values())
 
 
-def _add(inputs, name, id, otherwise):
-    """Put an input among others; of two of one name the second is told apart by its version."""
+def _name(ec):
+    """The software's own name, whatever its module is called."""
+    return getattr(ec, "software_name", None) or ec["name"]
+
+
+def _add(inputs, name, id):
+    """Put an input among others; of two of one name the second is told apart by its hash."""
     if inputs.get(name, id) != id:
-        name = "%s-%s" % (name, otherwise)
+        name = "%s-%s" % (name, id[: DIGITS * 2])
     inputs[name] = id
 
 
 def _dependencies(ec):
-    """The specs of what an easyconfig is built with, by name; modules of the system's own stand in `_parameters`."""
+    """What an easyconfig is built with: in which role, the name, the spec; modules of the system's own are no specs."""
     from easybuild.framework.easyconfig.easyconfig import ActiveMNS
 
-    wanted = [dep for dep in list(ec.dependencies()) if not dep.get("external_module")]
+    build = list(ec.dependencies(build_only=True))
+    wanted = [("builddependencies" if dep in build else "dependencies", dep) for dep in ec.dependencies()]
     toolchain = ec["toolchain"]
     if toolchain["name"] not in ("system", "dummy"):
-        wanted.append(toolchain_dependency(toolchain))
-    for dep in wanted:
-        full = ActiveMNS().check_ec_type(dep)
-        yield dep["name"], describe(full)
+        wanted.append(("toolchain", toolchain_dependency(toolchain)))
+    for role, dep in wanted:
+        if not dep.get("external_module"):
+            yield role, dep["name"], describe(ActiveMNS().check_ec_type(dep))
 
 
 def toolchain_dependency(toolchain):
@@ -240,24 +278,24 @@ def toolchain_dependency(toolchain):
 
 
 def _parameters(ec):
-    """All parameters that were set and count, as plain values; raises `HashdistError` for what has no checksum."""
+    """All parameters that were set and count, as plain values; and whether something has no checksum."""
     from easybuild.framework.easyconfig.default import DEFAULT_CONFIG
 
     found = {}
     for name, entry in ec._config.items():
         if name in _SILENT or name.startswith("_"):
             continue
-        if entry[0] != (DEFAULT_CONFIG[name][0] if name in DEFAULT_CONFIG else None):
+        default = (ec.extra_options or {}).get(name) or DEFAULT_CONFIG.get(name) or [None]
+        if entry[0] != default[0]:
             found[name] = _plain(entry[0])
     external = sorted(dep["full_mod_name"] for dep in ec.dependencies() if dep.get("external_module"))
     if external:
         found["external modules"] = external
-    _check_checksums(ec, found)
-    return found
+    return found, not _all_checked(ec, found)
 
 
-def _check_checksums(ec, found):
-    """Refuse sources and patches that nothing says the content of."""
+def _all_checked(ec, found):
+    """Whether something says what each source and patch holds."""
     named = list(ec["sources"] or []) + list(ec["patches"] or [])
     checksums = ec["checksums"] or []
     if not checksums and getattr(ec, "path", None):
@@ -267,11 +305,14 @@ def _check_checksums(ec, found):
                 known = json.load(file)
             checksums = [known.get(_filename(one)) for one in named]
             found["checksums"] = _plain(checksums)
-    if len(checksums) < len(named) or not all(checksums[: len(named)]):
-        raise HashdistError(
-            "%s: not every source and patch has a checksum, so that nothing says what is installed; "
-            "eb --inject-checksums writes them" % (getattr(ec, "path", None) or ec["name"])
-        )
+    pairs = list(zip(named, list(checksums) + [None] * len(named)))
+    return all(checksum or _is_commit(source) for source, checksum in pairs)
+
+
+def _is_commit(source):
+    """Whether a source is a commit of a git repository, named by its id."""
+    config = source.get("git_config") if isinstance(source, dict) else None
+    return bool(config) and len(str((config or {}).get("commit") or "")) == 40
 
 
 def _filename(source):
@@ -280,11 +321,15 @@ def _filename(source):
     return source[0] if isinstance(source, (list, tuple)) else source
 
 
-def _options():
+def _options(ec):
     """The settings of EasyBuild that count and are set, as texts."""
     from easybuild.tools.config import build_option
 
     found = {}
+    if os.environ.get("HDIST_EASYBUILD_SCHEME"):
+        found["HDIST_EASYBUILD_SCHEME"] = os.environ["HDIST_EASYBUILD_SCHEME"]
+    if ec["toolchain"]["name"] not in ("system", "dummy"):
+        found["EASYBUILD_OPTARCH"] = "native: %s" % _processor()  # unless it is set, below
     for name in _OPTIONS:
         try:
             value = build_option(name)
@@ -293,6 +338,16 @@ def _options():
         if value not in (None, False, [], (), {}, ""):
             found["EASYBUILD_%s" % name.upper()] = value if isinstance(value, str) else json.dumps(_plain(value))
     return found
+
+
+def _processor():
+    """What compilers take for this machine's processor."""
+    from easybuild.tools import systemtools
+
+    name = systemtools.get_cpu_arch_name() if hasattr(systemtools, "get_cpu_arch_name") else None
+    if name and name != "UNKNOWN":
+        return name
+    return git_id("blob", " ".join(sorted(systemtools.get_cpu_features())).encode("ascii"))[: DIGITS * 2]
 
 
 def _plain(value):
@@ -304,5 +359,10 @@ def _plain(value):
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(_plain(one) for one in value)
-    return repr(value)
+        return sorted((_plain(one) for one in value), key=repr)
+    if isinstance(value, float):
+        return repr(value)
+    name = getattr(value, "__name__", None)
+    if name is None:
+        raise HashdistError("a value of type %s in an easyconfig cannot be hashed" % type(value).__name__)
+    return name

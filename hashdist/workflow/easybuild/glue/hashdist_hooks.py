@@ -8,25 +8,30 @@ import os
 import shlex
 import sys
 import tempfile
+import threading
 import time
 
+from easybuild.framework.easyconfig.easyconfig import letter_dir_for
 from easybuild.tools.build_log import EasyBuildError, print_msg
 from easybuild.tools.config import build_option, get_module_naming_scheme, install_path
+from easybuild.tools.module_naming_scheme.utilities import det_hidden_modname
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import hashdist_easybuild as glue  # noqa: E402 - found by the line above
 
+#: Seconds between two signs of life.
+_HEARTBEAT = 600
 #: Steps whose commands are run in the jail.
 _JAILED = ("configure", "build", "install")
-_state = {"step": None, "block": None, "began": {}, "reports": {}, "pending": {}}
+_state = {"step": None, "block": None, "began": {}, "reports": {}, "finished": set(), "pending": {}}
 
 
 def start_hook():
     """See that EasyBuild is set up as ``hdist easybuild config`` says."""
     if get_module_naming_scheme() != "HashDistMNS":
         raise EasyBuildError("hashdist: the hooks need module-naming-scheme = HashDistMNS: see hdist easybuild config")
-    if build_option("fixed_installdir_naming_scheme"):
+    if build_option("fixed_installdir_naming_scheme", default=False):
         raise EasyBuildError("hashdist: fixed-installdir-naming-scheme must be off: see hdist easybuild config")
     state = _call(glue.session)
     software = os.path.realpath(install_path())
@@ -40,28 +45,56 @@ def start_hook():
 
 def pre_easyblock_hook(block):
     """Have the installation's directory, which nobody else may have meanwhile."""
-    if _looks_only():
+    _state["step"] = None
+    if _looks_only() or _fetches_only():
         return
     _seal_pending()
-    described = _call(glue.describe, block.cfg)
+    described = _described(block)
+    if described.unchecked:
+        raise EasyBuildError(
+            "hashdist: not every source and patch of %s has a checksum, so that nothing says what is installed; "
+            "eb --inject-checksums writes them",
+            block.name,
+        )
+    if build_option("module_only", default=False):
+        raise EasyBuildError("hashdist: modules by hash are written when something is installed, not with --module-only")
     _state["block"], _state["began"][described.id] = block, time.time()
     folder = tempfile.mkdtemp(prefix="hashdist-")
     options = []
     for name, data in described.files.items():
         options += ["--file", _write(folder, name, data)]
     document = _write(folder, "build.json", glue.encode(described.document))
-    keep = ["--keep"] if build_option("skip") else []
+    keep = ["--keep"] if build_option("skip", default=False) else []
     words = ["stage-artifact", document, "--pid", str(os.getpid())]
     told = _call(glue.call, *(words + options + keep), none=(0, 1))
     if told["spec"] != described.id:
         raise EasyBuildError("hashdist: the store calls the spec of %s %s, and not %s", block.name, told["spec"], described.id)
     if told["sealed"]:
+        _mark(described)
+        glue.restore_module(described, os.path.join(install_path("mod"), "all"))
         raise EasyBuildError(
-            "hashdist: %s is installed and sealed: to build it again, have no profile name it, and hdist gc --now",
+            "hashdist: %s is installed and sealed, and its module is there: to build it again, have no profile name it, "
+            "and hdist gc --now",
             told["artifact"],
         )
     if os.path.realpath(told["path"]) != os.path.realpath(block.installdir):
         raise EasyBuildError("hashdist: EasyBuild installs into %s, the store wants %s", block.installdir, told["path"])
+    if os.path.exists(described.mark):
+        os.unlink(described.mark)  # of one that gc took
+    root = os.path.join(glue.session()["store"], "roots", "stage-%s" % described.id)
+    heart = threading.Thread(target=_beat, args=(root,))
+    heart.daemon = True
+    heart.start()
+
+
+def _beat(root):
+    """Let other machines know that we still build, until what is at the path is gone."""
+    while os.path.exists(root):
+        try:
+            os.utime(root, None)
+        except OSError:
+            return
+        time.sleep(_HEARTBEAT)
 
 
 def pre_fetch_hook(block):
@@ -69,11 +102,13 @@ def pre_fetch_hook(block):
     if _looks_only():
         return
     for name, sha256 in _archives(block):
-        place = os.path.join(_sourcepath(), block.name.lower()[0], block.name, name)
+        place = os.path.join(_sourcepath(), letter_dir_for(block.name), block.name, name)
         if os.path.exists(place):
             continue
-        if not os.path.isdir(os.path.dirname(place)):
-            os.makedirs(os.path.dirname(place))
+        try:
+            glue.make_directory(os.path.dirname(place))
+        except OSError:  # EasyBuild has a place of its own to download to
+            return
         got = _call(glue.call, "source", "get", "sha256:%s" % sha256, "--archive", "--to", place, none=(3,))
         if got is not None:
             print_msg("hashdist: %s is in the store", name)
@@ -112,7 +147,7 @@ def pre_run_shell_cmd_hook(cmd, *args, **kwargs):
     if _state["step"] not in _JAILED or mode == "off" or kwargs.get("interactive") or _looks_only():
         return None
     block = _state["block"]
-    reports = _state["reports"].setdefault(_call(glue.describe, block.cfg).id, [])
+    reports = _state["reports"].setdefault(_described(block).id, [])
     report = os.path.join(tempfile.mkdtemp(prefix="hashdist-jail-"), "report.json")
     reports.append(report)
     jail = [os.environ.get("HDIST_PROGRAM", "hdist"), "--quiet", "jail", "--report", report]
@@ -130,15 +165,37 @@ def pre_run_shell_cmd_hook(cmd, *args, **kwargs):
     return " ".join(shlex.quote(word) for word in jail + ["bash", "-c", cmd])
 
 
-def post_easyblock_hook(block):
-    """Have its module, and the one that users will see, in what was installed; EasyBuild still writes its report there."""
+def post_testcases_hook(block):
+    """Have its module, and the one that users will see, in what was installed: that was the last step."""
+    _finished(block)
+
+
+def post_package_hook(block):
+    """Likewise where no tests follow."""
+    if build_option("skip_test_cases", default=False) or not block.cfg["tests"]:
+        _finished(block)
+
+
+def _finished(block):
     if _looks_only():
         return
-    described = _call(glue.describe, block.cfg)
-    if not os.path.isdir(block.installdir) or not os.path.isfile(block.mod_filepath):
+    described = _described(block)
+    if os.path.isdir(block.installdir) and os.path.isfile(block.mod_filepath):
+        _keep_module(described, block.mod_filepath)
+        _state["finished"].add(described.id)
+
+
+def post_easyblock_hook(block):
+    """See what became of it; EasyBuild still writes its report there, so that it is sealed later."""
+    if _looks_only() or _fetches_only():
         return
-    _keep_module(described, block.mod_filepath)
-    _state["pending"][described.id] = int(time.time() - _state["began"].get(described.id, time.time()))
+    described = _described(block)
+    _state["step"] = None
+    if described.id in _state["finished"]:
+        _state["pending"][described.id] = int(time.time() - _state["began"].get(described.id, time.time()))
+    elif described.id in _state["began"]:
+        for module in _modules_of(described):  # of what failed later on: it must not count as installed
+            os.unlink(module)
     _tell_of_jail(block, _state["reports"].pop(described.id, []))
 
 
@@ -147,30 +204,41 @@ def post_build_and_install_loop_hook(ecs):
     _seal_pending()
 
 
-def fail_hook(error):
-    """Seal what was installed before something failed."""
-    _seal_pending()
-
-
 def end_hook():
-    """Remember what this run was about: ``hdist commit --from-easybuild`` takes it into a profile."""
-    if _looks_only():
+    """Seal what is left, and remember what this run was about."""
+    _finish()
+
+
+def fail_hook(error):
+    """Likewise: what was installed before something failed is installed."""
+    _finish()
+
+
+cancel_hook = crash_hook = fail_hook
+
+
+def _finish():
+    if _looks_only() or _fetches_only():
         return
-    for found in glue.described():  # what an earlier run installed, and did not live to seal
-        if os.path.isdir(found.path) and not found.sealed:
-            for module in _modules_of(found):
-                _keep_module(found, module)
+    _seal_pending()
+    for found in glue.described():  # what an earlier run finished, and did not live to seal
+        if os.path.isdir(os.path.join(found.path, glue.HIDDEN)) and not found.sealed:
+            try:
                 _seal(found, 0)
+            except EasyBuildError as error:  # somebody else is at it
+                print_msg("%s", error)
+    # `hdist commit --from-easybuild` takes it into a profile
     wanted = [found.id for found in glue.described()]
     if wanted:
         _call(glue.call, "easybuild", "remember", *wanted)
 
 
 def _modules_of(found):
-    """The module that EasyBuild wrote, or found, of something."""
+    """The files, or links, by which EasyBuild knows that something is installed."""
     folder = os.path.join(install_path("mod"), "all", found.document["name"])
-    names = [found.module_version, found.module_version + ".lua"]
-    return [path for path in (os.path.join(folder, name) for name in names) if os.path.isfile(path)]
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    version = found.module_version
+    return [os.path.join(folder, name) for name in names if name.lstrip(".") in (version, version + ".lua")]
 
 
 def _seal_pending():
@@ -185,7 +253,15 @@ def _seal(found, seconds):
     log = _newest_log(found.path)
     words = ["seal-artifact", found.id, "--seconds", str(seconds), "--quiet"]
     told = _call(glue.call, *(words + (["--log", log] if log else [])))
+    _mark(found)
     print_msg("hashdist: sealed %s", told["artifact"])
+
+
+def _mark(found):
+    """Have the file that says that it is sealed."""
+    glue.make_directory(os.path.dirname(found.mark))
+    with open(found.mark, "w"):
+        pass
 
 
 def _keep_module(described, module):
@@ -196,6 +272,9 @@ def _keep_module(described, module):
         text = file.read()
     ec = described.ec
     scheme = _scheme()
+    for folder in (described.path, os.path.join(described.path, "easybuild")):
+        if os.path.isdir(folder):
+            os.chmod(folder, 0o755)  # --read-only-installdir
     names = {}
     for dep in ec.dependencies():
         if not dep.get("external_module"):
@@ -205,14 +284,17 @@ def _keep_module(described, module):
         compiler = _full(glue.toolchain_dependency(toolchain))
         hidden = "%s/%s" % (compiler["name"], glue.describe(compiler).module_version)
         names[hidden] = scheme.det_short_module_name(compiler)
-    names["%s/%s" % (ec["name"], described.module_version)] = scheme.det_short_module_name(ec)
+    own = ec["modaltsoftname"] or ec["name"]
+    names["%s/%s" % (own, described.module_version)] = scheme.det_short_module_name(ec)
     lua = module.endswith(".lua")
-    visible = scheme.det_full_module_name(ec) + (".lua" if lua else "")
+    visible = scheme.det_full_module_name(ec)
+    if ec["hidden"] or getattr(ec, "hidden", False):
+        visible = det_hidden_modname(visible)
+    visible += ".lua" if lua else ""
     kept = os.path.join(described.path, glue.HIDDEN, os.path.basename(module))
     seen = os.path.join(described.path, glue.VISIBLE, visible)
     for path in (kept, seen):
-        if not os.path.isdir(os.path.dirname(path)):
-            os.makedirs(os.path.dirname(path))
+        glue.make_directory(os.path.dirname(path))
     with open(kept, "w") as file:
         file.write(text)
     for hidden in sorted(names, key=len, reverse=True):
@@ -302,6 +384,17 @@ def _newest_log(installdir):
     folder = os.path.join(installdir, "easybuild")
     logs = [os.path.join(folder, name) for name in os.listdir(folder) if ".log" in name] if os.path.isdir(folder) else []
     return max(logs, key=os.path.getmtime) if logs else None
+
+
+def _described(block):
+    """The spec of what is being installed, as it was before easyblocks changed the easyconfig."""
+    if not hasattr(block, "hashdist_described"):
+        block.hashdist_described = _call(glue.describe, block.cfg)
+    return block.hashdist_described
+
+
+def _fetches_only():
+    return build_option("fetch", default=False) or build_option("stop", default=None) == "fetch"
 
 
 def _looks_only():

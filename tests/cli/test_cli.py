@@ -335,7 +335,7 @@ def test_closed_stdout(hdist, stack, tmp_path):
 def test_hostile_words(hdist, stack, write, words, code):
     """Words that no ref, number or spec can be end in one line with the right code."""
     hdist("commit", "-m", b"m\xff".decode(errors="surrogateescape"))
-    write("bad.json", '{"format":1,"name":"a","version":"1","platform":{"os":"l","arch":"x","cpu":"y"},"runner":"x"}')
+    write("bad.json", '{"format":1,"name":"a","version":"1","platform":{"os":"l","arch":"x","cpu":"y"},"runner":[1]}')
     done = hdist(*words, expect=code)
     assert len(done.stderr.strip().splitlines()) <= 2
     hdist("gc")

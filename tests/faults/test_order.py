@@ -139,5 +139,6 @@ def test_one_door():
     """What is given its place by a rename is so in one package, which syncs before and after."""
     root = pathlib.Path(hashdist.__file__).parent
     for path in root.rglob("*.py"):
-        if "fsutil" not in path.parts and "scripts" not in path.parts:
+        # what runs without hashdist around it, in a build's Python or inside EasyBuild, has no other door
+        if not {"fsutil", "scripts", "glue"} & set(path.parts):
             assert not re.search(r"os\.(rename|replace|renames)\(", path.read_text()), path

@@ -3,16 +3,14 @@
 It runs inside EasyBuild: any Python 3.6 or newer, the standard library alone. See docs/how-to/easybuild.md.
 """
 
-import hashlib
 import json
 import os
 import subprocess
 
+from hashdist_specs import git_id, spec_id
+
 #: The name of who installs, in specs.
 RUNNER = "easybuild"
-#: Where in an installation its modules are kept: by hash, and as users see it.
-HIDDEN = os.path.join("easybuild", "hashdist")
-VISIBLE = os.path.join("easybuild", "modules")
 #: Digits of the hash in the names of modules.
 DIGITS = 8
 #: Where the store's description of itself is kept for the processes that EasyBuild starts.
@@ -78,35 +76,6 @@ def session():
         known = dict(call("easybuild", "session"), machine=here)
         os.environ[SESSION] = json.dumps(known)
     return known
-
-
-def encode(document):
-    """Canonical JSON, as hashdist's specs are encoded."""
-    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8") + b"\n"
-
-
-def git_id(kind, data):
-    """The name that git gives an object."""
-    return hashlib.sha1(("%s %d\0" % (kind, len(data))).encode("ascii") + data).hexdigest()
-
-
-def _tree_id(entries):
-    """The id of a tree of (mode, name, id), where directories sort as if they ended in a slash."""
-    ordered = sorted(entries, key=lambda entry: entry[1] + ("/" if entry[0] == "40000" else ""))
-    data = b"".join(
-        ("%s %s" % (mode, name)).encode("utf-8") + b"\0" + bytes(bytearray.fromhex(id)) for mode, name, id in ordered
-    )
-    return git_id("tree", data)
-
-
-def spec_id(document, files):
-    """The id of the spec with this ``build.json`` and these files."""
-    entries = [("100644", "build.json", git_id("blob", encode(document)))]
-    if files:
-        inner = [("100644", name, git_id("blob", data)) for name, data in files.items()]
-        entries.append(("40000", "files", _tree_id(inner)))
-    return _tree_id(entries)
 
 
 class Described(object):
@@ -201,38 +170,6 @@ def describe(ec):
     except AttributeError:
         pass
     return found
-
-
-def restore_module(found, modules):
-    """Have the link to a module again where EasyBuild looks for modules, if what it is of is installed and sealed."""
-    kept = os.path.join(found.path, HIDDEN)
-    if not found.sealed or not os.path.isdir(kept):
-        return
-    for name in os.listdir(kept):
-        path = os.path.join(modules, found.document["name"], name)
-        if name.lstrip(".").startswith(found.module_version) and not os.path.lexists(path):
-            try:
-                make_directory(os.path.dirname(path))
-                link(path, os.path.join(kept, name))
-            except OSError:  # whoever only looks need not be able to
-                pass
-
-
-def make_directory(path):
-    """Make a directory, and those above it, that may be there."""
-    if not os.path.isdir(path):
-        try:
-            os.makedirs(path)
-        except OSError:
-            if not os.path.isdir(path):
-                raise
-
-
-def link(path, target):
-    """Have a link at a path in place of whatever is there."""
-    temporary = "%s.hashdist-%d" % (path, os.getpid())
-    os.symlink(target, temporary)
-    os.rename(temporary, path)
 
 
 def described():

@@ -14,11 +14,12 @@ import time
 from easybuild.framework.easyconfig.easyconfig import letter_dir_for
 from easybuild.tools.build_log import EasyBuildError, print_msg
 from easybuild.tools.config import build_option, get_module_naming_scheme, install_path
-from easybuild.tools.module_naming_scheme.utilities import det_hidden_modname
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import hashdist_easybuild as glue  # noqa: E402 - found by the line above
+import hashdist_modules as modules  # noqa: E402
+import hashdist_specs  # noqa: E402
 
 #: Seconds between two signs of life.
 _HEARTBEAT = 600
@@ -63,7 +64,7 @@ def pre_easyblock_hook(block):
     options = []
     for name, data in described.files.items():
         options += ["--file", _write(folder, name, data)]
-    document = _write(folder, "build.json", glue.encode(described.document))
+    document = _write(folder, "build.json", hashdist_specs.encode(described.document))
     keep = ["--keep"] if build_option("skip", default=False) else []
     words = ["stage-artifact", document, "--pid", str(os.getpid())]
     told = _call(glue.call, *(words + options + keep), none=(0, 1))
@@ -71,7 +72,7 @@ def pre_easyblock_hook(block):
         raise EasyBuildError("hashdist: the store calls the spec of %s %s, and not %s", block.name, told["spec"], described.id)
     if told["sealed"]:
         _mark(described)
-        glue.restore_module(described, os.path.join(install_path("mod"), "all"))
+        modules.restore_module(described, os.path.join(install_path("mod"), "all"))
         raise EasyBuildError(
             "hashdist: %s is installed and sealed, and its module is there: to build it again, have no profile name it, "
             "and hdist gc --now",
@@ -106,7 +107,7 @@ def pre_fetch_hook(block):
         if os.path.exists(place):
             continue
         try:
-            glue.make_directory(os.path.dirname(place))
+            modules.make_directory(os.path.dirname(place))
         except OSError:  # EasyBuild has a place of its own to download to
             return
         got = _call(glue.call, "source", "get", "sha256:%s" % sha256, "--archive", "--to", place, none=(3,))
@@ -181,7 +182,7 @@ def _finished(block):
         return
     described = _described(block)
     if os.path.isdir(block.installdir) and os.path.isfile(block.mod_filepath):
-        _keep_module(described, block.mod_filepath)
+        modules.keep_module(described, block.mod_filepath)
         _state["finished"].add(described.id)
 
 
@@ -194,7 +195,7 @@ def post_easyblock_hook(block):
     if described.id in _state["finished"]:
         _state["pending"][described.id] = int(time.time() - _state["began"].get(described.id, time.time()))
     elif described.id in _state["began"]:
-        for module in _modules_of(described):  # of what failed later on: it must not count as installed
+        for module in modules.modules_of(described):  # of what failed later on: it must not count as installed
             os.unlink(module)
     _tell_of_jail(block, _state["reports"].pop(described.id, []))
 
@@ -222,7 +223,7 @@ def _finish():
         return
     _seal_pending()
     for found in glue.described():  # what an earlier run finished, and did not live to seal
-        if os.path.isdir(os.path.join(found.path, glue.HIDDEN)) and not found.sealed:
+        if os.path.isdir(os.path.join(found.path, modules.HIDDEN)) and not found.sealed:
             try:
                 _seal(found, 0)
             except EasyBuildError as error:  # somebody else is at it
@@ -231,14 +232,6 @@ def _finish():
     wanted = [found.id for found in glue.described()]
     if wanted:
         _call(glue.call, "easybuild", "remember", *wanted)
-
-
-def _modules_of(found):
-    """The files, or links, by which EasyBuild knows that something is installed."""
-    folder = os.path.join(install_path("mod"), "all", found.document["name"])
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    version = found.module_version
-    return [os.path.join(folder, name) for name in names if name.lstrip(".") in (version, version + ".lua")]
 
 
 def _seal_pending():
@@ -259,80 +252,9 @@ def _seal(found, seconds):
 
 def _mark(found):
     """Have the file that says that it is sealed."""
-    glue.make_directory(os.path.dirname(found.mark))
+    modules.make_directory(os.path.dirname(found.mark))
     with open(found.mark, "w"):
         pass
-
-
-def _keep_module(described, module):
-    """Write the module as users will see it into the installation, and the one by hash, with a link where that was."""
-    if os.path.islink(module):
-        return
-    with open(module) as file:
-        text = file.read()
-    ec = described.ec
-    scheme = _scheme()
-    for folder in (described.path, os.path.join(described.path, "easybuild")):
-        if os.path.isdir(folder):
-            os.chmod(folder, 0o755)  # --read-only-installdir
-    names = {}
-    for dep in ec.dependencies():
-        if not dep.get("external_module"):
-            names[dep["full_mod_name"]] = scheme.det_short_module_name(_full(dep))
-    toolchain = ec["toolchain"]
-    if toolchain["name"] not in ("system", "dummy"):
-        compiler = _full(glue.toolchain_dependency(toolchain))
-        hidden = "%s/%s" % (compiler["name"], glue.describe(compiler).module_version)
-        names[hidden] = scheme.det_short_module_name(compiler)
-    own = ec["modaltsoftname"] or ec["name"]
-    names["%s/%s" % (own, described.module_version)] = scheme.det_short_module_name(ec)
-    lua = module.endswith(".lua")
-    visible = scheme.det_full_module_name(ec)
-    if ec["hidden"] or getattr(ec, "hidden", False):
-        visible = det_hidden_modname(visible)
-    visible += ".lua" if lua else ""
-    kept = os.path.join(described.path, glue.HIDDEN, os.path.basename(module))
-    seen = os.path.join(described.path, glue.VISIBLE, visible)
-    for path in (kept, seen):
-        glue.make_directory(os.path.dirname(path))
-    with open(kept, "w") as file:
-        file.write(text)
-    for hidden in sorted(names, key=len, reverse=True):
-        text = text.replace(hidden, names[hidden])
-    with open(seen, "w") as file:
-        file.write(text + _extensions(scheme.det_modpath_extensions(ec), len(visible), lua))
-    glue.link(module, kept)
-
-
-def _extensions(folders, length, lua):
-    """What a module of a hierarchy adds to MODULEPATH, in the tree that it is found in by a name of that length."""
-    if not folders:
-        return ""
-    if lua:
-        lines = ["local tree = string.sub(myFileName(), 1, -%d)" % (length + 2)]
-        lines += ['prepend_path("MODULEPATH", pathJoin(tree, "%s"))' % folder for folder in folders]
-    else:
-        lines = ["set tree [string range $ModulesCurrentModulefile 0 end-%d]" % (length + 1)]
-        lines += ['module use "$tree/%s"' % folder for folder in folders]
-    return "\n" + "\n".join(lines) + "\n"
-
-
-def _scheme():
-    """The site's own module naming scheme."""
-    from easybuild.tools.module_naming_scheme.utilities import avail_module_naming_schemes
-
-    known = avail_module_naming_schemes()
-    wanted = os.environ.get("HDIST_EASYBUILD_SCHEME", "EasyBuildMNS")
-    if wanted not in known:
-        raise EasyBuildError("hashdist: no module naming scheme '%s', which HDIST_EASYBUILD_SCHEME names", wanted)
-    return known[wanted]()
-
-
-def _full(dependency):
-    """The parsed easyconfig of a dependency."""
-    from easybuild.framework.easyconfig.easyconfig import ActiveMNS
-
-    return ActiveMNS().check_ec_type(dependency)
 
 
 def _archives(block):
@@ -358,7 +280,7 @@ def _allowed(block):
     found = [os.path.dirname(os.path.dirname(os.path.realpath(glue.__file__))), sys.prefix, sys.base_prefix]
     pending = [dep for dep in block.cfg.dependencies() if not dep.get("external_module")]
     while pending:  # their modules load others
-        full = _full(pending.pop())
+        full = modules.parsed(pending.pop())
         found.append(_call(glue.describe, full).path)
         pending += [dep for dep in full.dependencies(runtime_only=True) if not dep.get("external_module")]
     return [path for path in found if os.path.exists(path)]

@@ -14,6 +14,7 @@ from easybuild.tools.module_naming_scheme.mns import ModuleNamingScheme
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import hashdist_easybuild as glue  # noqa: E402 - found by the line above
+import hashdist_modules as modules  # noqa: E402
 
 
 class HashDistMNS(ModuleNamingScheme):
@@ -56,7 +57,7 @@ class HashDistMNS(ModuleNamingScheme):
     def _describe(self, ec):
         try:
             found = glue.describe(ec)
-            glue.restore_module(found, os.path.join(install_path("mod"), "all"))
+            modules.restore_module(found, os.path.join(install_path("mod"), "all"))
             return found
         except glue.HashdistError as error:
             raise EasyBuildError("hashdist: %s", error)

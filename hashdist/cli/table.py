@@ -74,7 +74,10 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("du", "how much each profile takes"),
         ("upgrade-store", "bring a store to the present format"),
     ),
-    "Other systems": (("easybuild", "EasyBuild on top of this store"),),
+    "Other systems": (
+        ("export", "a profile as archive, image, container recipe or bill of materials"),
+        ("easybuild", "EasyBuild on top of this store"),
+    ),
     "Plumbing": (
         ("hash-source", "print the id of a directory or archive"),
         ("hash-spec", "print the id of a spec"),

@@ -274,6 +274,25 @@ def test_how_to_put_easybuild_on_a_store(shell, tmp_path):
     assert re.search(r"^tool +1\.0 .* built$", said[4], re.MULTILINE)
 
 
+@pytest.mark.skipif(not shutil.which("mksquashfs"), reason="no mksquashfs here")
+def test_how_to_export(shell, tmp_path):
+    """Each way of exporting a profile writes what the page says."""
+    lay_out_profiles(shell, tmp_path / "person")
+    for block in blocks("docs/how-to/export.md", "sh"):
+        done = shell(f"set -e\n{block}")
+        assert done.returncode == 0, done.stdout
+    found = {name for name in os.listdir(tmp_path / "person") if not name.startswith(".")}
+    assert found >= {
+        "main.tar.zst",
+        "small.tar.gz",
+        "main.squashfs",
+        "main-dockerfile",
+        "main-apptainer",
+        "main.spdx.json",
+    }
+    assert "/exported/main" in (tmp_path / "person/files").read_text()
+
+
 def test_how_to_capture_host_software(shell, tmp_path):
     """The commands run on this machine and say what is shown; the settings are ones that are read."""
     page = "docs/how-to/host-software.md"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OBJECTS_BEFORE_CYCLES = 200_000
 _INTERRUPTED = 130
 _TERMINATED = 143
-_GROUPS = ("source", "artifact", "host", "bisect", "remote", "easybuild", "export")
+_GROUPS = ("source", "artifact", "host", "bisect", "remote", "easybuild", "export", "import")
 _VALUE_OPTIONS = ("--store",)
 
 
@@ -94,8 +94,10 @@ def _dispatch(arguments: list[str]) -> int:
 def load(name: str) -> Any:
     """The click command of a name in the table."""
     import importlib  # noqa: PLC0415 - not needed for the quick answers
+    import keyword  # noqa: PLC0415
 
-    module = importlib.import_module(f".commands.{name.replace('-', '_')}", __package__)
+    plain = name.replace("-", "_") + ("_" if keyword.iskeyword(name) else "")
+    module = importlib.import_module(f".commands.{plain}", __package__)
     return module.command
 
 

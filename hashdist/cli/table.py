@@ -75,6 +75,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("upgrade-store", "bring a store to the present format"),
     ),
     "Other systems": (
+        ("import", "packages from a requirements file, an explicit list of conda, an easyconfig"),
         ("export", "a profile as archive, image, container recipe or bill of materials"),
         ("easybuild", "EasyBuild on top of this store"),
     ),

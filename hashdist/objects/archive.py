@@ -10,8 +10,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hashdist.progress import SILENT, Progress
 
@@ -30,6 +33,8 @@ __all__ = ["BadArchiveError", "ImportedArchive", "import_archive", "is_archive"]
 
 #: Archives smaller than this, unpacked, cannot hurt by being large.
 _RATIO_FLOOR = 256 << 20
+#: Archives within archives are kept in memory up to this.
+_IN_MEMORY = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +172,39 @@ def _add_tar(importer: Importer, stream: BinaryIO, limits: Limits) -> None:
             _add_file(importer, _named(path, entry.name), entry.data, entry.size, executable=entry.executable)
 
 
+def _is_conda(names: Sequence[bytes]) -> bool:
+    """Whether these are all the members of a conda package of format 2: files in one archive, metadata in another.
+
+    https://docs.conda.io/projects/conda-build/en/stable/resources/package-spec.html
+    """
+    return sorted(name.partition(b"-")[0] for name in names) == [b"info", b"metadata.json", b"pkg"]
+
+
+def _add_conda(importer: Importer, file: BinaryIO, limits: Limits) -> None:
+    from .zip import read_zip  # noqa: PLC0415 - see below
+
+    most = max(_RATIO_FLOOR, os.fstat(file.fileno()).st_size * limits.ratio)
+    for entry in read_zip(file, entries_limit=limits.entries):
+        if entry.name.endswith(b".tar.zst"):
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY) as inner:
+                packed = _Bounded(entry.data, most // limits.ratio, limits.ratio)
+                shutil.copyfileobj(io.BufferedReader(packed), inner)
+                size = inner.tell()
+                inner.seek(0)
+                stream = decompressed("zst", cast("BinaryIO", inner), memory=limits.memory)
+                bounded = _Bounded(stream, size, limits.ratio)
+                try:
+                    _add_tar(importer, io.BufferedReader(bounded, 1 << 18), limits)
+                except errors_of("zst") as error:
+                    raise BrokenStreamError(str(error)) from error
+
+
 def _add_zip(importer: Importer, file: BinaryIO, limits: Limits) -> None:
-    from .zip import read_zip  # noqa: PLC0415 - what it needs takes long to load
+    from .zip import few_names, read_zip  # noqa: PLC0415 - what it needs takes long to load
+
+    if _is_conda(few_names(file, 3)):
+        _add_conda(importer, file, limits)
+        return
 
     most = max(_RATIO_FLOOR, os.fstat(file.fileno()).st_size * limits.ratio)
     for entry in read_zip(file, entries_limit=limits.entries):

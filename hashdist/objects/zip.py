@@ -80,6 +80,13 @@ def read_zip(file: BinaryIO, *, entries_limit: int) -> Iterator[ZipEntry]:
         yield _entry(file, member, begins[member.offset])
 
 
+def few_names(file: BinaryIO, most: int) -> list[bytes]:
+    """The names of all entries of an archive that has no more than so many; else none. Raises `BadArchiveError`."""
+    size = file.seek(0, os.SEEK_END)
+    total, start, end = _read_end(file, size)
+    return [member.name for member in _read_directory(file, total, start, end)] if total <= most else []
+
+
 def _read_end(file: BinaryIO, size: int) -> tuple[int, int, int]:
     """The number of entries, and where their directory begins and ends; there must be one end, and nothing after it."""
     base = max(0, size - _END.size - 0xFFFF - _LOCATOR.size)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Names of files that must be archives.
 _ARCHIVES = (
     ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip", ".whl",
-    ".tar.lz", ".tar.lzma", ".tar.Z", ".7z", ".rar",
+    ".tar.lz", ".tar.lzma", ".tar.Z", ".7z", ".rar", ".conda",
 )  # fmt: skip
 
 

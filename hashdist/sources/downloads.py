@@ -6,6 +6,7 @@ A file is named by its SHA-256 and appears whole, so one that is there need not 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,15 @@ def cached(store: Store, sha256: str, settings: FetchSettings) -> str | None:
             with contextlib.suppress(OSError):  # somebody else's: it is passed over
                 os.unlink(path)
     return None
+
+
+def md5_of(store: Store, sha256: str, settings: FetchSettings) -> str | None:
+    """The MD5 of the file with this SHA-256, for lists that know no better; None if it is not here."""
+    path = cached(store, sha256, settings)
+    if path is None:
+        return None
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def folders(store: Store, settings: FetchSettings) -> list[str]:

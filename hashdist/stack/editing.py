@@ -69,6 +69,28 @@ def add_package(text: str, name: str, fields: dict[str, Any]) -> str:
     return text.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n"
 
 
+def put_package(text: str, name: str, fields: Mapping[str, Any]) -> str:
+    """The text with a package as it is to be: a new one at the end, or one of that name with these keys.
+
+    Other keys of one that is there stay, and so do comments.
+    """
+    document = tomlkit.parse(text)
+    packages: Any = document.get("packages", {})
+    if name not in packages:
+        return add_package(text, name, dict(fields))
+    table = packages[name]
+    for key, value in fields.items():
+        if value in (None, [], ()):
+            table.pop(key, None)
+            continue
+        item = tomlkit.item(value)
+        if isinstance(value, dict):
+            item = tomlkit.inline_table()
+            item.update(value)
+        table[key] = item
+    return tomlkit.dumps(document)
+
+
 def declare(text: str, host: Mapping[str, str], inputs: Mapping[str, Sequence[str]]) -> str:
     """The text with more host entries (name to finder), and more inputs of packages; what is there already stays.
 

@@ -14,6 +14,8 @@ COMPILE_VARIABLES = frozenset(
 #: The host artifact of POSIX tools that every build gets unless it says ``base = false``.
 BASE = "base"
 BASE_NUMBER = 1
+#: The host entry of a Python that installs packages which bring their own.
+INSTALLER = "installer-python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,13 @@ PRESETS: dict[str, Preset] = {
         inputs=("python",),
         compiles=False,
         files=("install-wheel-2.py",),
+    ),
+    # a Python of the host unpacks it; the one among the inputs, if there is one, is where modules go
+    "conda@1": Preset(
+        ('"$INSTALLER_PYTHON_DIR/bin/python3" -I -S "$FILES/install-conda.py" "$PREFIX" ${PYTHON_DIR:+"$PYTHON_DIR"}',),
+        inputs=(INSTALLER,),
+        compiles=False,
+        files=("install-conda.py",),
     ),
     "copy@1": Preset(('cp -R -P -p . "$PREFIX"',), compiles=False),
 }

@@ -28,11 +28,18 @@ class NothingToAddError(HashdistError):
     code = "nothing_to_add"
 
 
-def add_to(session: Session, text: str, lock: Lock, requirements: Sequence[Requirement]) -> tuple[str, list[Resolved]]:
+def add_to(
+    session: Session,
+    text: str,
+    lock: Lock,
+    requirements: Sequence[Requirement],
+    *,
+    constraints: Sequence[Requirement] = (),
+) -> tuple[str, list[Resolved]]:
     """The text of a stack file with packages for these requirements and all they need; and which are new or changed.
 
-    What the stack has already stays as it is, but for what is asked for in another version. Raises as `resolve` does,
-    and `NothingToAddError`.
+    What the stack has already stays as it is, but for what is asked for in another version; `constraints` hold of what
+    comes in. Raises as `resolve` does, and `NothingToAddError`.
     """
     version = _python_version(lock)
     if version is None:
@@ -49,7 +56,12 @@ def add_to(session: Session, text: str, lock: Lock, requirements: Sequence[Requi
         if project in there and not requirement.specifier.contains(there[project], prereleases=True):
             del there[project]
     found = resolve(
-        session, requirements, python=".".join(version.split(".")[:2]), there=there, local=[one for _, one in local]
+        session,
+        requirements,
+        python=".".join(version.split(".")[:2]),
+        there=there,
+        local=[one for _, one in local],
+        constraints=constraints,
     )
     if not found:
         raise NothingToAddError("none of that is for this Python and system")

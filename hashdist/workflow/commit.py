@@ -11,6 +11,7 @@ from hashdist.objects.ids import CommitId
 from hashdist.refs import names
 from hashdist.remote.remotes import followed
 from hashdist.stack.file import parse_stack
+from hashdist.stack.lock import Lock
 from hashdist.stack.packages import Stack
 from hashdist.store.roots import in_use
 
@@ -75,15 +76,35 @@ def resolve_file(session: Session, path: str, text: str, *, before: CommitId | N
     return pin(beside, text, stack, files, before=lock)
 
 
-def edit(session: Session, change: Callable[[str], str], *, message: str, profile: str | None = None) -> Recorded:
-    """Change the stack file of a profile as text and record it; raises as `commit_file` does."""
-    branch, tip, found = _tip(session, profile)
-    session = at_home(session, branch, tip)
-    text = change(found.text)
+def edit(
+    session: Session,
+    change: Callable[[str], str],
+    *,
+    message: str,
+    profile: str | None = None,
+    begin: bool = False,
+    files: Mapping[str, bytes] | None = None,
+    check: Callable[[Lock], None] = lambda _: None,
+) -> Recorded:
+    """Change the stack file of a profile as text, and record it.
+
+    With `begin` a profile without commits begins with an empty file. `files` are patches that come in; `check` is
+    called with the new lock, and nothing is recorded if it raises. Raises as `commit_file` does.
+    """
+    branch = branch_of(session.store, profile)
+    tip = session.store.refs.get(branch)
+    if tip is None and begin:
+        text, kept, lock = "", {}, None
+    else:
+        branch, tip, found = _tip(session, profile)
+        session = at_home(session, branch, tip)
+        text, kept, lock = found.text, dict(found.files), found.lock
+    text = change(text)
     stack = parse_stack(text)
-    files = _kept_files(session, stack, found.files)
     with in_use(session.store, purpose="commit"):
-        resolved = pin(session, text, stack, files, before=found.lock)
+        known = _kept_files(session, stack, {**kept, **(files or {})})
+        resolved = pin(session, text, stack, known, before=lock)
+        check(resolved.lock)
         return record(session, branch, tip, resolved, message)
 
 

@@ -50,6 +50,12 @@ def read_profile(objects: ObjectDatabase, id: CommitId) -> Profile:
     return Profile(commit, text, Lock.decode(found.pop(LOCK)), found)
 
 
+def lock_of(store: Store, profile: str | None) -> Lock:
+    """The lock at the tip of a profile (None: the one HEAD names); an empty one where it has no commits."""
+    tip = store.refs.get(branch_of(store, profile))
+    return read_profile(store.objects, tip).lock if tip is not None else Lock.empty()
+
+
 def read_written(objects: ObjectDatabase, id: CommitId) -> tuple[str, dict[str, bytes]]:
     """The stack file of a commit, and all other files but the lock; raises `NotFoundError` if there is none."""
     found = _files(objects, objects.commit(id))

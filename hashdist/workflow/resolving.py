@@ -78,21 +78,24 @@ def resolve(
     python: str,
     there: Mapping[str, str],
     local: Sequence[Provided] = (),
+    constraints: Sequence[Requirement] = (),
 ) -> list[Resolved]:
     """The projects that meet `requirements` under Python `python` ('3.11'), all they need included, wheels only.
 
-    `there` are projects with versions that must stay as they are, `local` those that no index has. Raises
+    `there` are projects with versions that must stay as they are, `local` those that no index has;
+    `constraints` hold of what comes in. Raises
     `UnresolvableError`, `NetworkError`, or `ReleaseNotFoundError` for a project that no index has.
     """
     uv = _program()
     wanted = "".join(f"{requirement}\n" for requirement in requirements)
     with tempfile.TemporaryDirectory(prefix="hdist-resolve-") as folder:
-        constraints = os.path.join(folder, "constraints.txt")
-        with open(constraints, "w", encoding="utf-8") as file:
+        fixed = os.path.join(folder, "constraints.txt")
+        with open(fixed, "w", encoding="utf-8") as file:
+            file.writelines(f"{constraint}\n" for constraint in constraints)
             file.writelines(f"{name}=={version}\n" for name, version in there.items())
             file.writelines(f"{one.name}=={one.version}\n" for one in local)
         _write_wheels(folder, local)
-        command = [uv, "pip", "compile", "-", "--constraints", constraints, "--python-version", python]
+        command = [uv, "pip", "compile", "-", "--constraints", fixed, "--python-version", python]
         command += ["--only-binary", ":all:", "--no-header", "--annotation-style", "line", "--no-config", "--quiet"]
         command += ["--no-python-downloads", "--color", "never", *_indexes(session)]
         command += ["--find-links", folder] if local else []

@@ -293,6 +293,28 @@ def test_how_to_export(shell, tmp_path):
     assert "/exported/main" in (tmp_path / "person/files").read_text()
 
 
+def test_how_to_import(shell, tmp_path):
+    """Requirements and easyconfigs come in as the page says, with wheels and archives of the test's own."""
+    work = tmp_path / "person"
+    make_wheel(work / "wheels", "greet", {"greet.py": "import words"}, requires="Requires-Dist: words\n")
+    make_wheel(work / "wheels", "words", {"words.py": ""})
+    (work / "requirements.txt").write_text("greet>=1\n")
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(work / "wheels")}
+    page = "docs/how-to/import.md"
+    (text,) = blocks(page, "sh", marked="<!-- requirements -->")
+    done = shell(f"set -e\n{text}\nenv -i .hashdist/current/bin/python3 -c 'import greet'", env)
+    assert done.returncode == 0, done.stdout
+    for name, more in (("Library", ""), ("Tool", "dependencies = [('Library', '1.0')]\n")):
+        (work / name).write_text("x")
+        text = f"easyblock = 'Tarball'\nname = '{name}'\nversion = '1.0'\ntoolchain = SYSTEM\n{more}"
+        text += f"source_urls = ['file://{work}']\nsources = ['%(name)s']\n"
+        (work / f"{name}-1.0.eb").write_text(text)
+    (text,) = blocks(page, "sh", marked="<!-- easyconfig -->")
+    done = shell(f"set -e\n{text}\nhdist list tools", env)
+    assert done.returncode == 0, done.stdout
+    assert "library" in done.stdout
+
+
 def test_how_to_capture_host_software(shell, tmp_path):
     """The commands run on this machine and say what is shown; the settings are ones that are read."""
     page = "docs/how-to/host-software.md"

@@ -9,7 +9,7 @@ from hashdist.cli.recorded import tell
 from hashdist.stack.editing import add_package
 from hashdist.workflow.adding import add_to
 from hashdist.workflow.commit import edit
-from hashdist.workflow.profile import branch_of, read_profile
+from hashdist.workflow.profile import lock_of
 from hashdist.workflow.resolving import Resolved, parse_requirements
 
 
@@ -87,14 +87,10 @@ def add(
 
 def _add_wheels(app: App, texts: tuple[str, ...], message: str | None, profile: str | None) -> None:
     wanted = parse_requirements(texts)
-    branch = branch_of(app.store, profile)
-    tip = app.store.refs.get(branch)
-    lock = read_profile(app.store.objects, tip).lock if tip else None
     added: list[Resolved] = []
 
     def change(text: str) -> str:
-        assert lock is not None, "it is asked for once there is a tip"
-        text, found = add_to(app.session, text, lock, wanted)
+        text, found = add_to(app.session, text, lock_of(app.store, profile), wanted)
         added.extend(found)
         return text
 

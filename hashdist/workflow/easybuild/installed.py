@@ -15,13 +15,9 @@ from hashdist.fsutil.locks import locked
 from hashdist.fsutil.modes import make_directories
 from hashdist.objects.ids import SpecId
 from hashdist.objects.spec import Spec, read_spec
-from hashdist.stack.file import parse_stack
-from hashdist.store.roots import in_use
 from hashdist.store.store import Store
 from hashdist.workflow.commit import edit
-from hashdist.workflow.pinning import pin
-from hashdist.workflow.profile import branch_of
-from hashdist.workflow.recording import Recorded, record
+from hashdist.workflow.recording import Recorded
 from hashdist.workflow.session import Session
 
 RUNNER = "easybuild"
@@ -75,15 +71,13 @@ def commit_installed(session: Session, *, message: str, profile: str | None = No
         raise NothingInstalledError(
             "EasyBuild has installed nothing into this store", hint="hdist easybuild config tells how it is set up"
         )
-    branch = branch_of(store, profile)
-    if store.refs.get(branch) is not None:
-        return edit(
-            session, lambda text: with_packages(text, specs, _ours(store, text)), message=message, profile=profile
-        )
-    text = with_packages("", specs)
-    with in_use(store, purpose="commit"):
-        resolved = pin(session, text, parse_stack(text), {}, before=None)
-        return record(session, branch, None, resolved, message)
+    return edit(
+        session,
+        lambda text: with_packages(text, specs, _ours(store, text)),
+        message=message,
+        profile=profile,
+        begin=True,
+    )
 
 
 def with_packages(text: str, specs: Sequence[Spec], ours: Collection[str] = ()) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OBJECTS_BEFORE_CYCLES = 200_000
 _INTERRUPTED = 130
 _TERMINATED = 143
-_GROUPS = ("source", "artifact", "host", "bisect", "remote", "easybuild", "export", "import")
+_GROUPS = ("source", "artifact", "host", "bisect", "remote", "easybuild", "export", "import", "spack")
 _VALUE_OPTIONS = ("--store",)
 
 

@@ -77,6 +77,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
     "Other systems": (
         ("import", "packages from a requirements file, an explicit list of conda, an easyconfig"),
         ("export", "a profile as archive, image, container recipe or bill of materials"),
+        ("spack", "host software as externals of Spack's"),
         ("easybuild", "EasyBuild on top of this store"),
     ),
     "Plumbing": (

@@ -10,6 +10,7 @@ import sys
 import tarfile
 
 import pytest
+import spack_environments
 from support import ORIGINAL_ENV, make_wheel, package
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -313,6 +314,22 @@ def test_how_to_import(shell, tmp_path):
     done = shell(f"set -e\n{text}\nhdist list tools", env)
     assert done.returncode == 0, done.stdout
     assert "library" in done.stdout
+
+
+def test_how_to_use_spack(shell, tmp_path):
+    """Host software becomes externals, and an environment with real programs a profile."""
+    page = "docs/how-to/spack.md"
+    (text,) = blocks(page, "sh", marked="<!-- externals -->")
+    done = shell(f"set -e\nhdist init\n{text}\ncat packages.yaml")
+    assert done.returncode == 0, done.stdout
+    assert "buildable: false" in done.stdout
+    tree = spack_environments.install_tree(tmp_path)
+    tree(spack_environments.nodes())
+    place = spack_environments.environment(tmp_path, spack_environments.nodes())
+    (text,) = blocks(page, "sh", marked="<!-- environment -->")
+    text = text.replace("ENVIRONMENT", place)
+    done = shell(f"set -e\n{text}\n.hashdist/current/bin/tool", {"SPACK_ROOT": f"{tmp_path}/spack"})
+    assert done.returncode == 42, done.stdout
 
 
 def test_how_to_capture_host_software(shell, tmp_path):

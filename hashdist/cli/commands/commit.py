@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from hashdist.cli.app import App, command as make
@@ -15,6 +17,12 @@ from hashdist.workflow.commit import commit_file
 @click.option("-b", "--profile", metavar="PROFILE", help="The profile; without it the one HEAD names.")
 @click.option("--allow-empty", is_flag=True, help="Record it even if nothing changed.")
 @click.option("--force", is_flag=True, help="Record it even if the profile has moved since FILE was taken from it.")
+@click.option(
+    "--from-spack",
+    metavar="PATH",
+    help="Record what an environment or view of Spack's holds, not FILE.",
+)
+@click.option("--tree", "trees", multiple=True, metavar="DIR", help="With --from-spack: an install tree; repeat it.")
 @click.option("--from-easybuild", is_flag=True, help="Record what EasyBuild installed into this store, not FILE.")
 def commit(
     app: App,
@@ -23,6 +31,8 @@ def commit(
     profile: str | None,
     allow_empty: bool,
     force: bool,
+    from_spack: str | None,
+    trees: tuple[str, ...],
     from_easybuild: bool,
 ) -> None:
     """Resolve FILE (stack.toml), pin every source and host entry that has no pin yet, and record all of it."""
@@ -31,6 +41,13 @@ def commit(
 
         tell(app, commit_installed(app.session, message=message, profile=profile))
         return
+    if from_spack is not None:
+        from hashdist.workflow.spack.environments import commit_environment  # noqa: PLC0415 - likewise
+
+        tell(app, commit_environment(app.session, os.path.abspath(from_spack), trees, message=message, profile=profile))
+        return
+    if trees:
+        raise click.UsageError("--tree goes with --from-spack")
     recorded = commit_file(app.session, file, message=message, profile=profile, allow_empty=allow_empty, force=force)
     tell(app, recorded)
 

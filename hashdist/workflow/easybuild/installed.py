@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import tomlkit
@@ -17,6 +17,7 @@ from hashdist.objects.ids import SpecId
 from hashdist.objects.spec import Spec, read_spec
 from hashdist.store.store import Store
 from hashdist.workflow.commit import edit
+from hashdist.workflow.given import specs_of_runner, with_given
 from hashdist.workflow.recording import Recorded
 from hashdist.workflow.session import Session
 
@@ -73,7 +74,7 @@ def commit_installed(session: Session, *, message: str, profile: str | None = No
         )
     return edit(
         session,
-        lambda text: with_packages(text, specs, _ours(store, text)),
+        lambda text: with_packages(text, specs, specs_of_runner(store, text, RUNNER)),
         message=message,
         profile=profile,
         begin=True,
@@ -85,19 +86,7 @@ def with_packages(text: str, specs: Sequence[Spec], ours: Collection[str] = ()) 
     document: Any = tomlkit.parse(text or _HEAD)
     if not text:
         document["prefix"] = {"exclude": list(_EXCLUDE)}
-    packages = document.setdefault("packages", tomlkit.table(is_super_table=True))
-    wanted = _names(specs)
-    for name in [name for name, table in packages.items() if name not in wanted and str(table.get("spec")) in ours]:
-        del packages[name]  # of another version, or that stands under another name now
-    for name, spec in wanted.items():
-        table = packages.get(name)
-        if table is None:
-            table = packages[name] = tomlkit.table()
-        for key in [key for key in table if key not in {"requires", "build-only", "description", "prefix"}]:
-            del table[key]
-        table["version"] = spec.version
-        table["spec"] = str(spec.id)
-    return tomlkit.dumps(document)
+    return with_given(tomlkit.dumps(document), specs, ours)
 
 
 def forget(store: Store, name: str) -> list[str]:
@@ -111,24 +100,6 @@ def forget(store: Store, name: str) -> list[str]:
         left = {one: id for one, id in known.items() if one not in gone}
         write_file(path, json.dumps(left, sort_keys=True, indent=1).encode(), durable=store.durable)
     return gone
-
-
-def _ours(store: Store, text: str) -> set[str]:
-    """The specs in a stack file whose artifacts EasyBuild makes."""
-    found = set()
-    for table in tomlkit.parse(text).get("packages", {}).values():
-        id = str(table.get("spec", ""))
-        if id and SpecId(id) in store.objects and read_spec(store.objects, SpecId(id)).runner == RUNNER:
-            found.add(id)
-    return found
-
-
-def _names(specs: Sequence[Spec]) -> Mapping[str, Spec]:
-    """What packages are called: by their names, or with their versions where there are several."""
-    count: dict[str, int] = {}
-    for spec in specs:
-        count[spec.name] = count.get(spec.name, 0) + 1
-    return {(spec.name if count[spec.name] == 1 else f"{spec.name}-{spec.version}"): spec for spec in specs}
 
 
 def _read(path: str) -> dict[str, str]:

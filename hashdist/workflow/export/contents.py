@@ -28,6 +28,12 @@ class HostChangedError(ConflictError):
     code = "host_changed"
 
 
+class ElsewhereError(ConflictError):
+    """An artifact of links to files that are not in the store."""
+
+    code = "elsewhere"
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A file, directory or link of an export."""
@@ -47,15 +53,26 @@ class Item:
 def contents(session: Session, closure: Closure, host: HostFiles) -> list[Item]:
     """All that an export holds, sorted by path; raises `OSError` where something cannot be read."""
     found: dict[str, Item] = {}
-    for root in (*closure.artifacts.values(), closure.prefix):
+    for artifact, root in closure.artifacts.items():
+        foreign = closure.specs[artifact].is_foreign
         for item in _walk(root):
+            if foreign and (item.target or "").startswith("/") and not _is_inside(session, item.target or ""):
+                raise ElsewhereError(
+                    f"files of '{artifact.name}' lie with what made it, such as {item.target}, and not in the store",
+                    hint="export it by the means of that",
+                )
             found[item.path] = item
+    found |= {item.path: item for item in _walk(closure.prefix)}
     found[closure.link] = Item(
         closure.link, Mode.SYMLINK, target=os.path.relpath(closure.prefix, os.path.dirname(closure.link))
     )
     for item in _of_host(session, closure, host):
         found.setdefault(item.path, item)
     return [found[path] for path in sorted(found, key=os.fsencode)]
+
+
+def _is_inside(session: Session, path: str) -> bool:
+    return any(path.startswith(store.config.path + "/") for store in session.store.chain)
 
 
 def with_parents(items: Sequence[Item], root: str) -> list[Item]:

@@ -1,0 +1,129 @@
+"""What Spack concretized: ``spack.lock`` of an environment, ``.spack/spec.json`` of an install, the index of a tree.
+
+Lockfiles of versions 1 to 6 are read: https://spack.readthedocs.io/en/latest/environments.html .
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hashdist.errors import InvalidError, NotFoundError
+
+_VERSIONS = range(1, 7)
+_LIMIT = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A concrete spec of Spack's."""
+
+    name: str
+    """The package."""
+    version: str
+    """Its version."""
+    hash: str
+    """By which Spack finds the install."""
+    needs: tuple[str, ...]
+    """The hashes of what it is linked with or runs."""
+    external: str | None
+    """Where it lies, if Spack did not install it."""
+    target: str
+    """The microarchitecture it was built for."""
+    document: Mapping[str, Any]
+    """All that Spack says of it."""
+
+
+def read_lockfile(path: str) -> dict[str, Node]:
+    """The concrete specs of an environment by hash, roots and what they need to run; raises `InvalidError`."""
+    document = _load(path, "spack.lock")
+    try:
+        version = int(document.get("_meta", {}).get("lockfile-version", 1))
+        if version not in _VERSIONS:
+            raise InvalidError(f"'{path}' is a lockfile of version {version}", hint="a newer hdist may read it")
+        nodes = {str(key): _node(str(key), value) for key, value in document["concrete_specs"].items()}
+        roots = [str(root["hash"]) for root in document["roots"]]
+    except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as error:
+        raise InvalidError(f"'{path}' is not a lockfile of Spack's: {error!r}") from error
+    return _reached(path, nodes, roots)
+
+
+def read_installed(prefix: str) -> Node:
+    """What an install says of itself; raises `InvalidError` or `NotFoundError`."""
+    path = os.path.join(prefix, ".spack", "spec.json")
+    document = _load(path, "install of Spack's")
+    try:
+        nodes = document["spec"]["nodes"] if isinstance(document["spec"], dict) else document["spec"]
+        first = nodes[0]
+        return _node(str(first.get("hash", "")), first)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, StopIteration) as error:
+        raise InvalidError(f"'{path}' is not what Spack writes: {error!r}") from error
+
+
+def read_places(tree: str) -> dict[str, str]:
+    """Where the installs of an install tree lie, by hash; raises `NotFoundError` for what is none."""
+    path = os.path.join(tree, ".spack-db", "index.json")
+    document = _load(path, "install tree of Spack's")
+    try:
+        installs = document["database"]["installs"]
+        return {str(key): str(one["path"]) for key, one in installs.items() if one.get("installed") and one.get("path")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidError(f"'{path}' is not what Spack writes: {error!r}") from error
+
+
+def _load(path: str, what: str) -> Any:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(f"no {what}: '{path}' is not there") from error
+    if len(data) > _LIMIT:
+        raise InvalidError(f"'{path}' is larger than {_LIMIT} bytes (limit: {what})")
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidError(f"'{path}' is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidError(f"'{path}' is not what Spack writes")
+    return document
+
+
+def _node(key: str, value: Mapping[str, Any]) -> Node:
+    if "name" not in value:  # before version 3 it stood around the rest
+        name, inner = next(iter(value.items()))
+        value = {"name": name, **inner}
+    target = value.get("arch", {}).get("target", "")
+    external = value.get("external")
+    return Node(
+        str(value["name"]),
+        str(value["version"]),
+        str(value.get("hash", key)),
+        tuple(_needs(value.get("dependencies", ()))),
+        str(external["path"]) if external and external.get("path") else None,
+        str(target["name"] if isinstance(target, dict) else target),
+        value,
+    )
+
+
+def _needs(dependencies: Any) -> Iterator[str]:
+    """The hashes of dependencies of the types link and run, in the ways that versions have."""
+    for one in dependencies.values() if isinstance(dependencies, dict) else dependencies:
+        kinds = one.get("type") or one.get("parameters", {}).get("deptypes", ())
+        if {"link", "run"} & set(kinds):
+            yield str(one.get("hash") or one.get("build_hash") or one["full_hash"])
+
+
+def _reached(path: str, nodes: Mapping[str, Node], roots: list[str]) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    pending = list(roots)
+    while pending:
+        key = pending.pop()
+        if key not in nodes:
+            raise InvalidError(f"'{path}' has no spec {key}")
+        if key not in found:
+            found[key] = nodes[key]
+            pending += nodes[key].needs
+    return found

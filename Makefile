@@ -1,6 +1,6 @@
 # make demo: set up everything and run the main job on real software
 # make test: set up everything and run the tests
-.PHONY: demo test lint docs sweep bench setup clean
+.PHONY: demo test lint docs site sweep bench setup clean
 
 VENV := .venv
 PYTHON ?= python3
@@ -19,9 +19,14 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 
 docs: setup
 	$(BIN)/python docs/generate.py
+
+# the documentation as pages of a site, in docs/_build; a warning is an error
+site: setup
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 
 # every system call of every command fails once: an hour or so
 sweep: setup
@@ -40,4 +45,4 @@ $(STAMP): pyproject.toml setup.py scripts/check-system
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) docs/_build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -62,7 +62,20 @@ def _answer(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         sys.stdout.write(f"hdist {__version__}\n")
         return 0
+    if arguments[0] == "--complete":
+        return _complete(arguments[1:])
     return 0 if quick.answer(arguments, os.environ) else _dispatch(arguments)
+
+
+def _complete(words: list[str]) -> int:
+    """Tell a shell what may come next; what goes wrong is no concern of somebody who types."""
+    from .completion.words import candidates  # noqa: PLC0415 - only for shells
+
+    with contextlib.suppress(HashdistError, OSError, ValueError, LookupError):
+        for word in candidates(words, os.environ):
+            if word.isprintable() or "\t" in word:
+                sys.stdout.write(f"{word}\n")
+    return 0
 
 
 def _dispatch(arguments: list[str]) -> int:

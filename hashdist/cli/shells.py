@@ -28,6 +28,11 @@ def program() -> str:
     return path if os.access(path, os.X_OK) and os.path.basename(path) == "hdist" else "hdist"
 
 
+def completing(shell: str) -> str:
+    """What makes a shell complete the words of hdist."""
+    return _read(f"completion.{shell}")
+
+
 def initial(shell: str) -> str:
     """What makes a shell have the hdist function; for ``direnv`` its library."""
     if shell == "direnv":

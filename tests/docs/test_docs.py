@@ -332,6 +332,15 @@ def test_how_to_use_spack(shell, tmp_path):
     assert done.returncode == 42, done.stdout
 
 
+def test_how_to_migrate_from_modules(shell, tmp_path):
+    """The page's command writes modules of profiles."""
+    lay_out_profiles(shell, tmp_path / "person")
+    (text,) = blocks("docs/how-to/migrate-from-modules.md", "sh", marked="<!-- modules -->")
+    done = shell(f"set -e\n{text}")
+    assert done.returncode == 0, done.stdout
+    assert "main" in done.stdout
+
+
 def test_how_to_capture_host_software(shell, tmp_path):
     """The commands run on this machine and say what is shown; the settings are ones that are read."""
     page = "docs/how-to/host-software.md"

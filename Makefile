@@ -1,6 +1,6 @@
 # make demo: set up everything and run the main job on real software
 # make test: set up everything and run the tests
-.PHONY: demo test lint docs site sweep bench setup clean
+.PHONY: demo test lint docs screens site sweep bench setup clean
 
 VENV := .venv
 PYTHON ?= python3
@@ -23,6 +23,10 @@ lint: setup
 
 docs: setup
 	$(BIN)/python docs/generate.py
+
+# what commands print, in README.md
+screens: setup
+	$(BIN)/python docs/screens.py
 
 # the documentation as pages of a site, in docs/_build; a warning is an error
 site: setup

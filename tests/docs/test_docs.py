@@ -341,6 +341,12 @@ def test_how_to_migrate_from_modules(shell, tmp_path):
     assert "main" in done.stdout
 
 
+def test_the_screens_of_the_readme():
+    """README.md shows what commands print, but for hashes and times."""
+    done = subprocess.run([sys.executable, ROOT / "docs/screens.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_how_to_capture_host_software(shell, tmp_path):
     """The commands run on this machine and say what is shown; the settings are ones that are read."""
     page = "docs/how-to/host-software.md"

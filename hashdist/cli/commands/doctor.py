@@ -40,7 +40,7 @@ def doctor(app: App, prefix: str | None) -> int:
         "host": host_class(),
         "kernel": platform.release(),
         "store": app.path if os.path.exists(os.path.join(app.path, "format")) else f"{app.path} (not made yet)",
-        "file system": f"{mount.kind} at {mount.place}",
+        "file system": f"{mount.kind} at {mount.place}" if mount.place else mount.kind,
         "locks": mount.locks,
     }
     programs = {name: shutil.which(name, path=app.env.get("PATH")) for name in _PROGRAMS}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 from hashdist.cli.app import App, command as make
 from hashdist.cli.exporting import export_arguments, place
 from hashdist.errors import NotFoundError
@@ -24,7 +27,8 @@ def sbom(app: App, revision: str | None, output: str | None) -> None:
         from hashdist.workflow.export.sbom import export_sbom  # noqa: PLC0415 - its libraries are an extra
     except ImportError as error:
         raise LibraryMissingError(
-            f"a library is missing: {error.name}", hint="pip install 'hashdist[sbom]', where hdist is installed"
+            f"a library is missing: {error.name}",
+            hint=f"{shlex.quote(sys.executable)} -m pip install spdx-tools packageurl-python",
         ) from error
     path = place(output, revision, ".spdx.json")
     closure, count = export_sbom(app.session, revision, path)

@@ -8,7 +8,10 @@ from typing import Any
 
 import click
 
-from .app import here
+from hashdist.refs import names
+from hashdist.workflow.profile import head_branch
+
+from .app import App, here
 
 _HOST = {
     "none": "none come along",
@@ -37,7 +40,7 @@ def export_arguments(*, host: str | None) -> Callable[[Any], Any]:
     return decorate
 
 
-def place(output: str | None, revision: str | None, ending: str) -> str:
-    """Where to write, absolute."""
-    name = (revision or "profile").replace("/", "-").lstrip(".") + ending
-    return os.path.abspath(os.path.join(here()[0], output or name))
+def place(app: App, output: str | None, revision: str | None, ending: str) -> str:
+    """Where to write, absolute: by default here, by the name of the profile."""
+    name = revision or names.short_name(head_branch(app.store))
+    return os.path.abspath(os.path.join(here()[0], output or name.replace("/", "-").lstrip(".") + ending))

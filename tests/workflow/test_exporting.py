@@ -121,6 +121,26 @@ def test_the_same_profile_gives_the_same_bytes(built, tmp_path):
         assert first.read() == second.read()
 
 
+@needs_root
+@pytest.mark.skipif(not shutil.which("g++"), reason="no g++ here")
+def test_libraries_of_the_compiler_come_along(session, write, tmp_path):
+    """Nothing in a program names the directory of libgomp and libstdc++: the loader finds them in the system's own."""
+    text = '[host]\ngcc = "path:g++"\n' + package(
+        "sum",
+        "mkdir -p $PREFIX/bin; printf '#include <iostream>\n#include <omp.h>\nint main() { std::cout << "
+        "(omp_get_max_threads() > 0) << std::endl; }' > s.cc; g++ -fopenmp s.cc -o $PREFIX/bin/sum",
+        inputs='["gcc"]',
+    )
+    commit = commit_file(session, write("stack.toml", text), message="first").commit
+    building.build_commit(session, commit)
+    done = export_tar(session, "main", str(tmp_path / "all.tar.zst"), host="all")
+    root = unpacked(done.path, str(tmp_path / "root"))
+    run = ["/usr/sbin/chroot", root, done.closure.link + "/bin/sum"]
+    assert subprocess.run(run, env={}, capture_output=True).stdout == b"1\n"
+    if shutil.which("dpkg"):
+        assert {"libgomp1", "libstdc++6", "libc6"} <= {line.name for line in done.closure.packages}
+
+
 @pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tgz"])
 def test_other_compressions_hold_the_same(built, tmp_path, ending):
     done = export_tar(built, "main", str(tmp_path / f"x{ending}"), host="none")
@@ -268,6 +288,8 @@ def test_images_of_systems(system, image):
 
 
 def test_a_class_that_a_site_named_has_no_image(built, tmp_path):
+    with pytest.raises(InvalidError, match="not the name of an image"):
+        export_recipe(built, "main", str(tmp_path / "d"), kind="dockerfile", image="a b", host="none")
     with pytest.raises(NotFoundError, match="cluster") as caught:
         base_image("cluster")
     assert "--from" in caught.value.hint

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,7 @@ from easybuild.framework.easyconfig.templates import TEMPLATE_CONSTANTS
 from hypothesis import given, strategies as st
 from support import make_wheel, package
 
+import hashdist
 from hashdist.errors import HashdistError, InvalidError, NotFoundError
 from hashdist.sources.download import HashMismatchError
 from hashdist.stack.file import parse_stack
@@ -26,6 +28,7 @@ from hashdist.workflow.importing.easyconfig import import_easyconfigs, read_easy
 from hashdist.workflow.importing.requirements import UnlistedHashError, import_requirements, read_requirements
 from hashdist.workflow.profile import find, read_profile
 
+SCRIPT = str(pathlib.Path(hashdist.__file__).parent / "stack/scripts/install-conda.py")
 PREFIX = "/opt/placehold_" + "placehold_" * 20
 
 
@@ -104,6 +107,29 @@ def test_any_text_is_requirements_or_invalid(text):
             file.write(text)
         with contextlib.suppress(HashdistError):
             read_requirements(path)
+
+
+def test_a_line_that_goes_on_to_the_end_counts(write):
+    assert [str(one) for one in read_requirements(write("r.txt", "idna\nsix==1.16.0 \\")).wanted] == [
+        "idna",
+        "six==1.16.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["a==1 --hash=md5:abc", "a==1 --hash='sha256:8", 'a --config-settings="a=b', "--pre", "# x"]
+)
+def test_lines_that_cannot_be_kept_are_refused(write, line):
+    with pytest.raises(InvalidError):
+        read_requirements(write("r.txt", line + "\n"))
+
+
+def test_with_hashes_all_that_comes_in_must_have_them(index, write, tmp_path):
+    digest = sha256_of(tmp_path / "wheels/greet-1.0-py3-none-any.whl")
+    with pytest.raises(UnlistedHashError, match="words"):
+        import_requirements(index, write("r.txt", f"greet==1.0 --hash=sha256:{digest}\n"), message="m")
+    with pytest.raises(UnlistedHashError, match="words"):
+        import_requirements(index, write("r.txt", "--require-hashes\nwords\n"), message="m")
 
 
 # conda
@@ -267,6 +293,37 @@ def test_modules_without_a_platform_go_to_the_python_of_the_list(session, write,
     assert subprocess.check_output([sys.executable, f"{path}/bin/greet"], env=env) == b"hello\n"
 
 
+@pytest.mark.parametrize(
+    ("files", "link"),
+    [
+        ({"site-packages/x.py": b""}, {"noarch": {"entry_points": ["/tmp/evil = a:b"]}}),
+        ({"site-packages/x.py": b""}, {"noarch": {"entry_points": ["x = a:b(evil)"]}}),
+        ({"site-packages/x.py": b"", "python-scripts/../../../evil": b"x"}, None),
+    ],
+)
+def test_a_hostile_package_writes_nothing_elsewhere(tmp_path, files, link):
+    """The script itself is asked, with a tree as no archive can have it."""
+    work, prefix, python = tmp_path / "work", tmp_path / "prefix", tmp_path / "python"
+    for path in (work / "info", prefix, python / "lib/python3.11"):
+        path.mkdir(parents=True)
+    (python / "lib/python3.11/os.py").write_text("")
+    (python / "lib/python3.1").symlink_to("python3.11")
+    (work / "info/index.json").write_text(json.dumps({"name": "../evil", "noarch": "python"}))
+    if link:
+        (work / "info/link.json").write_text(json.dumps(link))
+    for name, data in files.items():
+        path = pathlib.Path(os.path.normpath(work / name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    (work / "bin").symlink_to(tmp_path)
+    (work / "python-scripts").mkdir(exist_ok=True)
+    (work / "python-scripts/evil").write_text("x")
+    before = sorted(os.listdir(tmp_path))
+    command = [sys.executable, SCRIPT, str(prefix), str(python)]
+    assert subprocess.run(command, cwd=work, capture_output=True).returncode != 0
+    assert sorted(os.listdir(tmp_path)) == before
+
+
 def test_what_is_wrong_in_an_explicit_list_is_told_by_line(write):
     url = "https://x.y/linux-64/zlib-1.3-h0_0.conda"
     path = write("list.txt", f"@EXPLICIT\n{url}#{'0' * 31}\nzlib\n{url}\n{url}#sha256:{'0' * 64}\n")
@@ -349,7 +406,7 @@ def test_an_easyconfig_becomes_a_package(write):
         "make install",
     ]
     assert (one.inputs, one.tools, one.toolchain) == (("library",), ("binutils",), "GCC 13.2.0")
-    assert one.patches == {"fix.patch": patch.encode()}
+    assert one.patches == {"tool-fix.patch": patch.encode()}
     write("fix.patch", "another")
     with pytest.raises(InvalidError, match="another SHA-256"):
         read_easyconfig(write("tool.eb", text))
@@ -363,12 +420,25 @@ def test_an_easyconfig_becomes_a_package(write):
         ("version = open('/etc/passwd').read()", "have to be run"),
         ("name = [x for x in 'abc']", "have to be run"),
         ("sources = [NOTHING]", "'NOTHING' is not known"),
-        ("description = '%(nothing)s'", "nothing"),
+        ("configopts = '%(nothing)s'", "nothing"),
         ("easyblock = 'Bundle'", "easyblock 'Bundle'"),
         ("components = [('a', '1')]", "'components'"),
         ("exts_list = ['x']", "'exts_list'"),
-        ("sources = ['a', 'b']", "2 sources"),
-        ("patches = ['gone.patch']", "cannot be read"),
+        ("sources = ['a', 'b']", "not one source"),
+        ("sources = None", "not one source"),
+        ("checksums = ['0' + '1']", "no SHA-256"),
+        ("sources = {'a': 1}", "not one source"),
+        ("sources = [{'filename': 'a', 'extract_cmd': 'x'}]", "extract_cmd"),
+        ("sources = [{'git_config': {}}]", "not as easyconfigs are"),
+        ("dependencies = 3", "not as easyconfigs are"),
+        ("configopts = '--a=\\''", "not as easyconfigs are"),
+        ("configopts = '$EBROOTNOTHING'", "of no dependency"),
+        ("name = ''", "no 'name'"),
+        ("foo = {[]: 1}", "unhashable"),
+        ("toolchainopts = {'cstd': 'c++17'}", "cstd"),
+        ("patches = ['/dev/zero']", "no file beside"),
+        ("\n".join(["local_a = 'a'", *["local_a = local_a + local_a"] * 40]), "have to be computed"),
+        ("patches = ['gone.patch']", "no file beside"),
         ("configopts = ['a', 'b']", "several times"),
         ("name = (", "not an easyconfig"),
         ("name = 'x' * 10**9", "have to be run"),
@@ -384,8 +454,7 @@ def test_constants_are_those_of_easybuild():
     for name, (text, _) in TEMPLATE_CONSTANTS.items():
         if name in easyconfig_file.CONSTANTS and easyconfig_file.CONSTANTS[name] != easyconfig_file.PYPI:
             assert easyconfig_file.CONSTANTS[name] == text, name
-    missing = {name for name in TEMPLATE_CONSTANTS if name not in easyconfig_file.CONSTANTS}
-    assert missing <= {"GOOGLECODE_SOURCE", *(name for name in missing if name.endswith("_WHL"))}
+    assert TEMPLATE_CONSTANTS.keys() <= easyconfig_file.CONSTANTS.keys()
 
 
 def test_easyconfigs_are_built_by_the_host_toolchain(session, write, tmp_path, hdist):
@@ -437,6 +506,25 @@ def test_easyconfigs_are_built_by_the_host_toolchain(session, write, tmp_path, h
     recorded, _ = import_easyconfigs(session, [two, one], message="m")
     prefix = ready(session, recorded.commit)
     assert subprocess.run([f"{prefix}/bin/tool"], env={}).returncode == 7
+
+
+def test_patches_of_one_name_stay_those_of_their_packages(write):
+    common = "easyblock = 'ConfigureMake'\nversion = '1'\nsource_urls = ['https://x.y']\nsources = ['a']\n"
+    found = {}
+    for name in ("A", "B"):
+        write(f"{name}/fix.patch", name)
+        path = write(f"{name}/{name}.eb", f"{common}name = '{name}'\npatches = ['fix.patch']\n")
+        found |= read_easyconfig(path).patches
+    assert found == {"a-fix.patch": b"A", "b-fix.patch": b"B"}
+
+
+def test_variables_of_dependencies_are_those_of_the_stack(write):
+    text = "easyblock = 'ConfigureMake'\nname = 'a'\nversion = '1'\nsource_urls = ['https://x.y']\nsources = ['a']\n"
+    text += "dependencies = [('libjpeg-turbo', '3')]\nconfigopts = '--with-jpeg=$EBROOTLIBJPEGMINTURBO'\n"
+    text += "osdependencies = [OS_PKG_OPENSSL_DEV]\ntoolchainopts = {'pic': True}\n"
+    one = read_easyconfig(write("a.eb", text))
+    assert "--with-jpeg=$LIBJPEG_TURBO_DIR" in one.fields["commands"][0]
+    assert "-fPIC" in one.fields["env"]["CFLAGS"]
 
 
 def test_the_commands(hdist, write, channel, index):

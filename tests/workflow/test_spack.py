@@ -4,13 +4,14 @@ The lockfiles have the forms that Spack wrote from version to version; the insta
 Spack's own.
 """
 
+import json
 import os
 import shutil
 import subprocess
 
 import pytest
 import yaml
-from spack_environments import LIBRARY, TOOL, environment, install_tree, nodes
+from spack_environments import CMAKE, LIBRARY, TOOL, environment, install_tree, lockfile, nodes
 
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.stack.packages import HostEntry
@@ -40,6 +41,14 @@ def test_lockfiles_of_all_versions_are_read_alike(tmp_path, version):
     }, "what only builds need is not needed"
     assert set(found[TOOL].needs) == {LIBRARY, "z" * 32}
     assert found["z" * 32].external == "/usr"
+
+
+def test_what_environments_include_counts(tmp_path):
+    first, *others = nodes()
+    document = lockfile(6, [first])
+    document["include_concrete"] = {"/other": {**lockfile(6, others), "roots": [{"hash": CMAKE}]}}
+    (tmp_path / "spack.lock").write_text(json.dumps(document))
+    assert {one.name for one in read_lockfile(str(tmp_path / "spack.lock")).values()} >= {"tool", "answer", "cmake"}
 
 
 def test_an_environment_becomes_a_profile_whose_programs_run(session, tree, tmp_path):

@@ -33,20 +33,31 @@ def main(prefix, python=None):
     site = find_site(python) if noarch else None
     placeholders = read_placeholders(info)
     if info == "info":
-        for path in list_files("."):
-            target = os.path.join(prefix, place_of(path, site))
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+        paths = list_files(".")
+        # links last: nothing is written through them
+        for path in sorted(paths, key=os.path.islink):
+            target = target_of(prefix, place_of(path, site))
             install(path, target, prefix, placeholders.get(path))
     # as conda does, so that tools see what is there; and of packages that are nothing else something is left
-    meta = os.path.join(prefix, "conda-meta")
-    os.makedirs(meta, exist_ok=True)
-    shutil.copyfile(os.path.join(info, "index.json"), os.path.join(meta, "%(name)s-%(version)s-%(build)s.json" % index))
+    words = [str(index.get(key, "")).replace("/", "_") for key in ("name", "version", "build")]
+    shutil.copyfile(os.path.join(info, "index.json"), target_of(prefix, "conda-meta/%s.json" % "-".join(words)))
     if noarch:
         make_scripts(info, prefix, python)
         compile_all(os.path.join(prefix, site), python)
     for path in list_files(prefix):
         if re.search(r"(^|/)\.[^/]*-(post|pre)-(link|unlink)\.sh$", path):
             print("not run: %s" % path)
+
+
+def target_of(prefix, path):
+    """Where a file goes, with the directories that are wanted; never outside of the prefix, or through a link."""
+    target = os.path.normpath(os.path.join(prefix, path))
+    folder = os.path.dirname(target)
+    os.makedirs(folder, exist_ok=True)
+    inside = os.path.realpath(prefix)
+    if not (os.path.realpath(folder) + "/").startswith(inside + "/") or os.path.lexists(target):
+        sys.exit("%s: it lies elsewhere, or is there already" % path)
+    return target
 
 
 def load(info, name):
@@ -86,10 +97,17 @@ def read_placeholders(info):
 
 
 def find_site(python):
-    names = [name for name in os.listdir(os.path.join(python, "lib")) if re.match(r"python3\.\d+$", name)]
+    lib = os.path.join(python, "lib")
+    names = [name for name in os.listdir(lib) if re.match(r"python3\.\d+t?$", name)]
+    # conda's own have a link python3.1 for software that cannot count to ten
+    names = [name for name in names if os.path.isfile(os.path.join(lib, name, "os.py")) and not is_alias(lib, name)]
     if len(names) != 1:
         sys.exit("%s is not the prefix of a Python: it has %d lib/python3.*" % (python, len(names)))
     return "lib/%s/site-packages" % names[0]
+
+
+def is_alias(lib, name):
+    return name == "python3.1" and os.path.basename(os.path.realpath(os.path.join(lib, name))) != name
 
 
 def place_of(path, site):
@@ -138,8 +156,9 @@ def make_scripts(info, prefix, python):
     for point in points:
         name, _, target = (part.strip() for part in point.partition("="))
         module, _, call = (part.strip() for part in target.partition(":"))
-        path = os.path.join(prefix, "bin", name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if not re.match(r"[A-Za-z0-9._+-]+$", name) or not re.match(r"[\w.]+$", module) or not re.match(r"[\w.]+$", call):
+            sys.exit("not an entry point: %r" % point)
+        path = target_of(prefix, "bin/%s" % name)
         with open(path, "w") as file:
             values = {"module": module, "call": call, "first": call.partition(".")[0]}
             file.write(SCRIPT.format(python=os.path.join(python, "bin", "python"), **values))

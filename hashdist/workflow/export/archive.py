@@ -17,7 +17,7 @@ import zstandard
 from isal import igzip
 
 from hashdist.build.environment import EPOCH
-from hashdist.errors import ConflictError, HashdistError, NotFoundError
+from hashdist.errors import ConflictError, InvalidError, NotFoundError
 from hashdist.fsutil.atomic import publish, sync_directory, unique_suffix
 from hashdist.objects.tree import Mode
 from hashdist.process import ProgramFailedError
@@ -29,6 +29,7 @@ from .closure import Closure, closure_of
 from .contents import HostChangedError, HostFiles, Item, contents, root_of, with_parents
 
 _LEVEL = 9
+_ENDINGS = (".tar.zst", ".tar.gz", ".tgz", ".tar")
 _PROGRAM = "mksquashfs"
 
 
@@ -54,6 +55,10 @@ def export_tar(session: Session, revision: str | None, path: str, *, host: HostF
     It is there wholly or not at all, and the same bytes for the same. Raises as `closure_of` does, `ConflictError`
     where there is such a file, `HostChangedError`.
     """
+    if not path.endswith(_ENDINGS):
+        raise InvalidError(
+            f"'{path}' has an ending that says nothing of compression", hint=f"choose one of: {' '.join(_ENDINGS)}"
+        )
     with _exporting(session, revision, path, host) as (closure, items, temporary):
         with open(temporary, "xb") as raw:
             with _compressed(path, raw, threads=session.jobs) as stream:
@@ -74,7 +79,12 @@ def export_squashfs(session: Session, revision: str | None, path: str, *, host: 
     if program is None:
         raise NotFoundError(f"no '{_PROGRAM}' here", hint="install squashfs-tools, or: hdist export tar")
     with _exporting(session, revision, path, host) as (closure, items, temporary):
-        root = root_of(items)
+        root = root_of(items) if host != "all" else "/"
+        if host != "all" and not any(f"{root}/".startswith(f"{store.config.path}/") for store in session.store.chain):
+            raise ConflictError(
+                f"not all of it lies in one store, but below {root}, where nothing can be mounted",
+                hint="hdist export tar; or without files of the host: --host none; or as a root of its own: --host all",
+            )
         arguments = [program, "-", temporary, "-tar", "-quiet", "-no-progress", "-all-root", "-noappend"]
         arguments += ["-mkfs-time", str(EPOCH), "-root-time", str(EPOCH), "-root-mode", "0755", "-comp", "zstd"]
         arguments += ["-processors", str(session.jobs)]
@@ -143,12 +153,8 @@ def _compressed(path: str, raw: BinaryIO, *, threads: int) -> Iterator[IO[bytes]
         zipped = kind(filename="", mode="wb", fileobj=raw, mtime=0)
         with zipped:
             yield zipped
-    elif path.endswith(".tar"):
-        yield raw
     else:
-        raise HashdistError(
-            f"'{path}' has an ending that says nothing of compression", hint="choose .tar.zst, .tar.gz or .tar"
-        )
+        yield raw
 
 
 def _write(stream: IO[bytes], items: Sequence[Item], root: str, progress: Progress) -> None:

@@ -12,13 +12,16 @@ from hashdist.hostscan.scans import Scan, scan_with
 from hashdist.objects.artifact_id import ArtifactId
 from hashdist.objects.ids import CommitId, SpecId
 from hashdist.objects.spec import Spec, read_spec
+from hashdist.refs import names
 from hashdist.stack.lock import Lock
 from hashdist.stack.presets import BASE
 from hashdist.store.store import Store
 from hashdist.workflow.checkout import closure
 from hashdist.workflow.prefixes import find_prefix
-from hashdist.workflow.profile import find, read_profile
+from hashdist.workflow.profile import find, head_branch, read_profile
 from hashdist.workflow.session import Session
+
+from .system import SystemPart, system_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +48,26 @@ class Closure:
     """The scans of the host software among that."""
     base: Scan | None
     """The scan of the host's basic tools, which scripts may want."""
+    system: SystemPart
+    """What the artifacts take from the system without naming it."""
 
     @property
     def packages(self) -> list[PackageLine]:
         """The packages of the host that are needed to run, sorted by name."""
-        found = {(line.manager, line.name): line for scan in self.scans for line in scan.packages}
+        lines = (*self.system.packages, *(line for scan in self.scans for line in scan.packages))
+        found = {(line.manager, line.name): line for line in lines}
         return [found[key] for key in sorted(found)]
 
 
 def closure_of(session: Session, revision: str | None) -> Closure:
-    """The prefix of a profile or other revision (None: what is checked out) with all that it needs.
+    """The prefix of a profile or other revision (None: the profile that HEAD names) with all that it needs.
 
     Raises as `find_prefix` does, and `NotFoundError` for host software of which no scan is here.
     """
     store = session.store
+    revision = revision or names.short_name(head_branch(store))
     commit = find(store, revision)
-    named = find_prefix(session, revision or commit)
+    named = find_prefix(session, revision)
     profile = read_profile(store.objects, commit)
     specs = [read_spec(store.objects, id) for id in closure(store, _wanted(profile.lock))]
     artifacts = {spec.artifact: store.artifacts.path(spec.artifact) for spec in specs}
@@ -77,6 +84,7 @@ def closure_of(session: Session, revision: str | None) -> Closure:
         {spec.artifact: spec for spec in specs},
         tuple(_scan(store, spec.name, spec.id) for spec in specs if spec.host is not None),
         None if base is None else _scan(store, BASE, base.spec),
+        system_part(session, [spec.artifact for spec in specs if spec.host is None]),
     )
 
 

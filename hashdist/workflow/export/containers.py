@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hashdist.errors import NotFoundError
+from hashdist.errors import InvalidError, NotFoundError
 from hashdist.fsutil.atomic import write_file
 from hashdist.hostscan.capture import PackageLine
 from hashdist.workflow.session import Session
@@ -21,6 +22,7 @@ from .contents import HostFiles
 _IMAGES = {"rocky": "rockylinux", "opensuse-leap": "opensuse/leap", "ol": "oraclelinux"}
 _ARCHIVE = "profile.tar.gz"
 _SCRATCH = "scratch"
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*\Z")
 Kind = Literal["dockerfile", "apptainer"]
 _FILES: dict[Kind, str] = {"dockerfile": "Dockerfile", "apptainer": "profile.def"}
 
@@ -49,6 +51,8 @@ def export_recipe(
     `NotFoundError` where it is not known what to start from.
     """
     check_free(path)
+    if image is not None and not _IMAGE.match(image):
+        raise InvalidError(f"'{image}' is not the name of an image", hint="such as debian:12")
     start = _SCRATCH if host == "all" else image or base_image(session.where.host_class)
     os.mkdir(path)
     try:

@@ -113,16 +113,24 @@ def _of_host(session: Session, closure: Closure, host: HostFiles) -> Iterator[It
         return
     scans = [*closure.scans, *([closure.base] if host == "all" and closure.base is not None else [])]
     entries = {os.fsdecode(entry.path): entry for scan in scans for entry in _used_in_place(session, scan)}
+    found = {path: _item(path, entry) for path, entry in entries.items()}
+    for path, target in closure.system.links:
+        found.setdefault(path, Item(path, Mode.SYMLINK, target=target))
+    for path in closure.system.files:
+        mode = Mode.EXECUTABLE if os.access(path, os.X_OK) else Mode.FILE
+        found.setdefault(path, Item(path, mode, os.stat(path).st_size))
     owned: set[str] = set()
     if host == "unowned":
         with live_host(session) as live:
-            owned = {*live.owners(entries), *live.alternatives()}
+            owned = {*live.owners(found), *live.alternatives()}
         # configuration, and links such as /lib64, are of every system, and not for an archive to lay anew
-        owned |= {path for path in entries if path.startswith("/etc/") or os.path.dirname(path) == "/"}
-    for path, entry in entries.items():
-        if path not in owned:
-            target = None if entry.target is None else os.fsdecode(entry.target)
-            yield Item(path, entry.mode, entry.size or 0, target, entry.sha256)
+        owned |= {path for path in found if path.startswith("/etc/") or os.path.dirname(path) == "/"}
+    yield from (item for path, item in found.items() if path not in owned)
+
+
+def _item(path: str, entry: ManifestEntry) -> Item:
+    target = None if entry.target is None else os.fsdecode(entry.target)
+    return Item(path, entry.mode, entry.size or 0, target, entry.sha256)
 
 
 def _used_in_place(session: Session, scan: Scan) -> Iterator[ManifestEntry]:

@@ -91,6 +91,8 @@ def document_of(session: Session, closure: Closure) -> model.Document:
             if tree in _pins(closure):
                 end = _id("source", tree)
                 relations.append(model.Relationship(_id("artifact", artifact.spec), relationship.GENERATED_FROM, end))
+    for line in closure.system.packages:
+        relations.append(model.Relationship(_PROFILE, relationship.DEPENDS_ON, _host_id(line)))
     packages += [_of_host(session, line) for line in closure.packages]
     for scan in closure.scans:
         for line in scan.packages:

@@ -28,7 +28,8 @@ from hashdist.workflow.session import Session
 
 from .reading import read_text
 
-_NAME = re.compile(r"(?P<name>[a-z0-9_][a-z0-9_.-]*)-(?P<version>[^-]+)-(?P<build>[^-]+)\.(?:conda|tar\.bz2)\Z")
+_NAME = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)-(?P<version>[^-]+)-(?P<build>[^-]+)\.(?:conda|tar\.bz2)\Z")
+_DEPENDS = re.compile(r"[A-Za-z0-9_.-]+")
 _MARK = "@EXPLICIT"
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _SHA256 = re.compile(r"(?:sha256:)?(?P<digits>[0-9a-f]{64})\Z")
@@ -66,10 +67,10 @@ def read_explicit(path: str) -> list[CondaPackage]:
         one = _read_line(line)
         if isinstance(one, str):
             problems.append(f"{path}:{number}: {one}")
-        elif one.name in found:
+        elif stack_name(one.name) in found:
             problems.append(f"{path}:{number}: '{one.name}' a second time")
         else:
-            found[one.name] = one
+            found[stack_name(one.name)] = one
     if not marked:
         problems = [f"{path}: no line {_MARK}: it is not what 'conda list --explicit' prints"]
     if problems:
@@ -185,7 +186,7 @@ def _depends(session: Session, tree: SourceId) -> list[str]:
         if entry is None:
             raise InvalidError("no info/index.json")
         depends = json.loads(objects.blob(entry.id))["depends"]
-        names = [str(text).split(maxsplit=1)[0] for text in depends]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        names = [match[0] for text in depends if (match := _DEPENDS.match(str(text)))]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidError(f"source {tree} is not a conda package: {error}") from error
     return [name for name in dict.fromkeys(names) if not name.startswith("__")]

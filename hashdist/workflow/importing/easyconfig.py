@@ -7,28 +7,36 @@ import os
 import re
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hashdist.build.environment import directory_variable
 from hashdist.errors import InvalidError, NotFoundError
+from hashdist.sources.download import HashMismatchError
 from hashdist.stack.editing import declare, put_package
 from hashdist.stack.file import parse_stack
+from hashdist.stack.lock import Lock
 from hashdist.workflow.commit import edit
 from hashdist.workflow.recording import Recorded
 from hashdist.workflow.session import Session
 
 from .easyconfig_file import PYPI, filled, read_assignments, templates
-from .reading import read_text
+from .reading import read_bytes, read_text
 
-#: What is taken over, or changes nothing of what is built.
-_FIELDS = frozenset(
-    "name version versionsuffix versionprefix easyblock homepage description docurls toolchain toolchainopts "
-    "source_urls sources checksums patches dependencies builddependencies configopts preconfigopts buildopts "
-    "prebuildopts installopts preinstallopts sanity_check_paths sanity_check_commands moduleclass osdependencies "
-    "github_account bitbucket_account parallel maxparallel separate_build_dir modextrapaths modextravars modaliases "
-    "modloadmsg whatis citing runtest testopts software_license software_license_urls usage site_contacts "
-    "upstream_contacts use_pip download_dep_fail sanity_pip_check options".split()
+#: What changes nothing of what is built.
+_IGNORED = frozenset(
+    "homepage description docurls sanity_check_paths sanity_check_commands moduleclass osdependencies parallel "
+    "maxparallel separate_build_dir modextrapaths modextravars modaliases modloadmsg whatis citing runtest testopts "
+    "software_license software_license_urls usage site_contacts upstream_contacts use_pip download_dep_fail "
+    "sanity_pip_check options".split()
+)
+#: What is taken over.
+_FIELDS = _IGNORED | frozenset(
+    "name version versionsuffix versionprefix easyblock toolchain toolchainopts source_urls sources checksums patches "
+    "dependencies builddependencies configopts preconfigopts buildopts prebuildopts installopts preinstallopts "
+    "github_account bitbucket_account".split()
 )
 #: Easyblocks by name, to the preset that does the same.
 _EASYBLOCKS = {
@@ -36,12 +44,13 @@ _EASYBLOCKS = {
     "CMakeMake": "cmake",
     "CMakeNinja": "cmake",
     "MesonNinja": "meson",
-    "MakeCp": "make",
     "PythonPackage": "python",
     "Tarball": "copy",
 }
 #: What presets run, which easyconfigs need not name.
 _RUNS = {"cmake": ("cmake",), "meson": ("meson", "ninja")}
+_OF_SOURCES = frozenset({"filename", "download_filename", "source_urls", "git_config"})
+_OF_GIT = frozenset({"url", "repo_name", "tag", "commit"})
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -61,7 +70,9 @@ class Easyconfig:
     toolchain: str
     """Name and version of the toolchain, or 'system'."""
     patches: Mapping[str, bytes]
-    """Its patches, by file name."""
+    """Its patches, by what they are called in the stack."""
+    sha256: str | None
+    """Of its source, if it says that."""
 
 
 def read_easyconfig(path: str) -> Easyconfig:
@@ -69,14 +80,21 @@ def read_easyconfig(path: str) -> Easyconfig:
 
     Raises `InvalidError` for what hashdist cannot build as it stands, with a line for every reason, `NotFoundError`.
     """
-    values = read_assignments(read_text(path, "easyconfig"), path)
+    values = read_assignments(read_text(path, "easyconfig"), path, ignored=_IGNORED)
     for name in ("name", "version"):
-        if not isinstance(values.get(name), str):
+        if not isinstance(values.get(name), str) or not values[name]:
             raise InvalidError(f"{path}: no '{name}'")
     try:
-        values = filled(values, templates(values))
-    except InvalidError as error:
-        raise InvalidError(f"{path}: {error.message}") from error
+        known = templates(values)
+        values = {name: filled(value, known) for name, value in values.items() if name not in _IGNORED}
+        return _read(values, path)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        if isinstance(error, InvalidError):
+            raise
+        raise InvalidError(f"{path}: not as easyconfigs are: {error!r}") from error
+
+
+def _read(values: Mapping[str, Any], path: str) -> Easyconfig:
     problems = [
         f"{path}: '{name}' is not taken over"
         for name in values
@@ -85,16 +103,25 @@ def read_easyconfig(path: str) -> Easyconfig:
     easyblock = str(values.get("easyblock") or f"EB_{values['name']}")
     builder = _EASYBLOCKS.get(easyblock)
     if builder is None:
-        problems.append(f"{path}: easyblock '{easyblock}' is code of EasyBuild's: let it build that, on this store")
-    source, patches = _source(values, path, problems)
+        problems.append(f"{path}: easyblock '{easyblock}' is code of EasyBuild's")
+    options = {name: value for name, value in (values.get("toolchainopts") or {}).items() if value is not False}
+    problems += [f"{path}: toolchainopts '{name}' is not taken over" for name in options if name != "pic"]
+    source, sha256 = _source(values, path, problems)
+    patches = _patches(values, path, problems)
     if problems:
-        raise InvalidError(*problems, hint="hdist easybuild config")
-    fields: dict[str, Any] = {"version": values["version"] + str(values.get("versionsuffix", "")), "source": source}
-    fields |= _building(values, builder or "")
+        raise InvalidError(*problems, hint="let EasyBuild build it, on this store: hdist easybuild config")
+    given = [*(values.get("dependencies") or []), *(values.get("builddependencies") or [])]
+    fields: dict[str, Any] = {"version": values["version"], "source": source}
+    if "pypi" not in source:
+        fields["version"] += str(values.get("versionsuffix", ""))
+    fields |= _building(values, builder or "", {_root(name): stack_name(name) for name in _names(given, path)})
+    if options.get("pic"):
+        fields["env"] = {"CFLAGS": "-O2 -fPIC", "CXXFLAGS": "-O2 -fPIC", "FFLAGS": "-O2 -fPIC"}
     fields["patches"] = list(patches)
-    depends = _dependencies(values.get("dependencies", []), path)
-    tools = (*_dependencies(values.get("builddependencies", []), path), *_RUNS.get(builder or "", ()))
-    return Easyconfig(stack_name(values["name"]), fields, depends, tools, _toolchain(values.get("toolchain")), patches)
+    depends = _packages(values.get("dependencies") or [], path)
+    tools = (*_packages(values.get("builddependencies") or [], path), *_RUNS.get(builder or "", ()))
+    name = stack_name(values["name"])
+    return Easyconfig(name, fields, depends, tools, _toolchain(values.get("toolchain")), patches, sha256)
 
 
 def stack_name(name: str) -> str:
@@ -110,6 +137,8 @@ class Imported:
     """All of them."""
     tools: tuple[str, ...]
     """What is taken from the host instead of being built."""
+    dropped: tuple[str, ...]
+    """What builds would have and nobody has."""
 
 
 def import_easyconfigs(
@@ -121,7 +150,10 @@ def import_easyconfigs(
     `read_easyconfig` does, and `NotFoundError` for dependencies that are nowhere.
     """
     packages = [read_easyconfig(path) for path in paths]
+    if twice := sorted(name for name, count in Counter(one.name for one in packages).items() if count > 1):
+        raise InvalidError(f"several easyconfigs of one package: {', '.join(twice)}", hint="import one of each")
     tools: dict[str, str] = {}
+    dropped: set[str] = set()
 
     def change(text: str) -> str:
         stack = parse_stack(text)
@@ -136,13 +168,20 @@ def import_easyconfigs(
         text = declare(text, {"gcc": "path:gcc", **tools}, {})
         for one in packages:
             used = [name for name in one.tools if name in there or name in tools]
+            dropped.update(set(one.tools) - set(used))
             fields = {**one.fields, "inputs": ["gcc", *one.inputs, *used], "requires": list(one.inputs)}
             text = put_package(text, one.name, fields)
         return text
 
+    def check(lock: Lock) -> None:
+        for one in packages:
+            pins = lock.sources.get(one.name, {}).values()
+            if one.sha256 is not None and any(pin.sha256 != one.sha256 for pin in pins):
+                raise HashMismatchError(f"the source of '{one.name}' has another SHA-256 than the easyconfig says")
+
     patches = {name: data for one in packages for name, data in one.patches.items()}
-    recorded = edit(session, change, message=message, profile=profile, begin=True, files=patches)
-    return recorded, Imported(tuple(packages), tuple(sorted(tools)))
+    recorded = edit(session, change, message=message, profile=profile, begin=True, files=patches, check=check)
+    return recorded, Imported(tuple(packages), tuple(sorted(tools)), tuple(sorted(dropped)))
 
 
 def _of_host(session: Session, names: Iterable[str], there: set[str]) -> dict[str, str]:
@@ -160,18 +199,27 @@ _STEPS = {
     "autotools": ('./configure --prefix="$PREFIX"', "make", "make install"),
     "cmake": (_CMAKE + ' -DCMAKE_INSTALL_PREFIX="$PREFIX"', "make -C build-hdist", "make -C build-hdist install"),
 }
-_ROOT = re.compile(r"\$\{?EBROOT(\w+)\}?")
+_ROOT = re.compile(r"\$\{?EB(ROOT|VERSION|DEVEL)(\w+)\}?")
 
 
-def _building(values: Mapping[str, Any], builder: str) -> dict[str, Any]:
-    """How it is built: by a preset, or by its commands with what the easyconfig puts around them."""
+def _building(values: Mapping[str, Any], builder: str, roots: Mapping[str, str]) -> dict[str, Any]:
+    """How it is built: by a preset, or by its commands with what the easyconfig puts around them.
+
+    `roots` says which package the variable stands for that EasyBuild makes of a name.
+    """
+
+    def directory(match: re.Match[str]) -> str:
+        if match[1] != "ROOT" or match[2] not in roots:
+            raise InvalidError(f"the variable '{match[0]}' is of no dependency, or not of its directory")
+        return f"${directory_variable(roots[match[2]])}"
+
     around = []
     for step in ("config", "build", "install"):
         for place in ("pre", ""):
             text = values.get(f"{place}{step}opts") or ""
             if not isinstance(text, str):
                 raise InvalidError(f"'{place}{step}opts' is no text: the package would be built several times")
-            around.append(_ROOT.sub(lambda match: f"${match[1]}_DIR", text).strip())
+            around.append(_ROOT.sub(directory, text).strip())
     options = around.pop(1)
     if not any(around) and "$" not in options and "`" not in options:
         return {"builder": builder, "options": shlex.split(options)}
@@ -182,54 +230,59 @@ def _building(values: Mapping[str, Any], builder: str) -> dict[str, Any]:
     return {"commands": [" ".join(filter(None, (before, step, after))) for (before, after), step in steps]}
 
 
-def _source(values: Mapping[str, Any], path: str, problems: list[str]) -> tuple[dict[str, str], dict[str, bytes]]:
-    """The source, and the patches beside the file; what is wrong with them is added to `problems`."""
-    sources = values.get("sources", [])
-    if len(sources) != 1:
-        problems.append(f"{path}: it has {len(sources)} sources, and one is taken over")
-        return {}, {}
-    checksums = list(values.get("checksums", []))
-    one = sources[0]
-    if isinstance(one, tuple) and one:
-        one = one[0]
+def _root(name: str) -> str:
+    """What EasyBuild makes of a name in variables."""
+    return name.replace("+", "plus").replace("-", "min").replace(".", "").upper()
+
+
+def _source(values: Mapping[str, Any], path: str, problems: list[str]) -> tuple[dict[str, str], str | None]:
+    """The source and its SHA-256; what is wrong with it is added to `problems`."""
+    sources = values.get("sources") or []
+    if not isinstance(sources, (list, tuple)) or len(sources) != 1:
+        problems.append(f"{path}: it has not one source")
+        return {}, None
+    one = sources[0][0] if isinstance(sources[0], tuple) else sources[0]
     more = one if isinstance(one, dict) else {"filename": one}
-    urls = more.get("source_urls", values.get("source_urls", []))
+    problems += [f"{path}: '{name}' of its source is not taken over" for name in more.keys() - _OF_SOURCES]
     name = str(more.get("download_filename", more.get("filename", "")))
-    patches = _patches(values.get("patches", []), checksums[1:], path, problems)
+    urls = more.get("source_urls", values.get("source_urls")) or []
+    checksums = list(values.get("checksums") or [])
     if "git_config" in more:
         git = more["git_config"]
+        problems += [f"{path}: '{key}' of git_config is not taken over" for key in git.keys() - _OF_GIT]
         revision = git.get("tag") or git.get("commit")
-        return {"git": f"{str(git['url']).rstrip('/')}/{git['repo_name']}.git", "rev": str(revision)}, patches
-    if not urls:
-        problems.append(f"{path}: no 'source_urls'")
-        return {}, patches
-    first = str(urls[0])
-    if first.startswith(PYPI):
-        return {"pypi": values["name"]}, patches
+        return {"git": f"{str(git['url']).rstrip('/')}/{git['repo_name']}.git", "rev": str(revision)}, None
+    if not isinstance(urls, (list, tuple)) or not urls:
+        problems.append(f"{path}: no list 'source_urls'")
+        return {}, None
     sha256 = _sha256(checksums[0] if checksums else None, str(more.get("filename", name)))
     if checksums and sha256 is None:
         problems.append(f"{path}: the checksum of its source is no SHA-256")
-    return {"url": f"{first.rstrip('/')}/{name}", **({"sha256": sha256} if sha256 else {})}, patches
+    first = str(urls[0])
+    if first.startswith(PYPI):
+        return {"pypi": values["name"]}, sha256
+    return {"url": f"{first.rstrip('/')}/{name}", **({"sha256": sha256} if sha256 else {})}, sha256
 
 
-def _patches(patches: Sequence[Any], checksums: Sequence[Any], path: str, problems: list[str]) -> dict[str, bytes]:
+def _patches(values: Mapping[str, Any], path: str, problems: list[str]) -> dict[str, bytes]:
+    """The patches beside the file, by names that other packages' patches do not have."""
     found = {}
-    for number, patch in enumerate(patches):
+    checksums = list(values.get("checksums") or [])[1:]
+    for number, patch in enumerate(values.get("patches") or []):
         name = patch.get("name") if isinstance(patch, dict) else patch
         if not isinstance(name, str) or (isinstance(patch, dict) and patch.get("level", 1) != 1):
             problems.append(f"{path}: patch {patch!r} is applied in a way that is not taken over")
             continue
         place = os.path.join(os.path.dirname(path), name)
-        try:
-            with open(place, "rb") as file:
-                data = file.read()
-        except OSError as error:
-            problems.append(f"{path}: patch '{name}' cannot be read: {error.strerror}")
+        if os.path.basename(name) != name or not os.path.isfile(place):
+            problems.append(f"{path}: patch '{name}' cannot be read: it is no file beside the easyconfig")
             continue
+        data = read_bytes(place, "patch")
         wanted = _sha256(checksums[number], name) if number < len(checksums) else None
         if wanted is not None and hashlib.sha256(data).hexdigest() != wanted:
             problems.append(f"{path}: patch '{name}' has another SHA-256 than the easyconfig says")
-        found[name] = data
+        package = stack_name(values["name"])
+        found[name if name.lower().startswith(f"{package}-") else f"{package}-{name}"] = data
     return found
 
 
@@ -242,15 +295,19 @@ def _sha256(checksum: Any, name: str) -> str | None:
     return checksum if isinstance(checksum, str) and _SHA256.match(checksum) else None
 
 
-def _dependencies(given: Any, path: str) -> tuple[str, ...]:
-    """Names of packages; versions are those that the easyconfigs of these have."""
+def _names(given: Any, path: str) -> list[str]:
+    """Names of dependencies as EasyBuild has them; versions are those that the easyconfigs of these have."""
     names = []
     for one in given:
         name = one.get("name") if isinstance(one, dict) else one[0] if isinstance(one, tuple) and one else one
         if not isinstance(name, str):
             raise InvalidError(f"{path}: {one!r} is no dependency")
-        names.append(stack_name(name.split("/")[0]))
-    return tuple(dict.fromkeys(names))
+        names.append(name.split("/")[0])
+    return names
+
+
+def _packages(given: Any, path: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(stack_name, _names(given, path))))
 
 
 def _toolchain(given: Any) -> str:

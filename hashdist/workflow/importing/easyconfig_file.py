@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hashdist.errors import InvalidError
@@ -15,6 +15,9 @@ from hashdist.errors import InvalidError
 _EXTENSIONS = "tar.gz tar.xz tar.bz2 tgz txz tbz2 tb2 gtgz zip tar xz tar.Z".split()
 _NAMES = {"SOURCE": "%(name)s-%(version)s", "SOURCELOWER": "%(namelower)s-%(version)s", "VERSION": "%(version)s"}
 _NAMES["V_VERSION"] = "v%(version)s"
+_WHEELS = {"SOURCE": "%(name)s-%(version)s", "SOURCELOWER": "%(namelower)s-%(version)s"}
+_TAGS = {"WHL": "py2.py3-none-any", "PY2_WHL": "py2-none-any", "PY3_WHL": "py3-none-any"}
+_MOST = 1 << 20
 _XORG = "https://xorg.freedesktop.org/archive/individual/{}/"
 #: What stands for the package index that pip is configured with.
 PYPI = "pypi:"
@@ -48,12 +51,19 @@ CONSTANTS: dict[str, str] = {
     },
     "SHLIB_EXT": "so",
     "SYSTEM": "system",
+    "EXTERNAL_MODULE": "EXTERNAL_MODULE",
+    "OS_TYPE": "Linux",
+    "GOOGLECODE_SOURCE": "http://%(namelower)s.googlecode.com/files",
+    **{f"{kind}_{word}": f"{name}-{tag}.whl" for kind, name in _WHEELS.items() for word, tag in _TAGS.items()},
 }
 _TEMPLATE = re.compile(r"%\((\w+)\)s")
 
 
-def read_assignments(text: str, path: str) -> dict[str, Any]:
-    """The values that an easyconfig assigns, without running it; raises `InvalidError` for what is not plain data."""
+def read_assignments(text: str, path: str, *, ignored: Collection[str] = ()) -> dict[str, Any]:
+    """The values that an easyconfig assigns, without running it.
+
+    What cannot be read of names that are `ignored` is left out; raises `InvalidError` for all else that is not data.
+    """
     try:
         module = ast.parse(text, path)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -65,10 +75,12 @@ def read_assignments(text: str, path: str) -> dict[str, Any]:
             continue  # a text that is a comment
         try:
             _assign(statement, values)
-        except _UnreadableError as error:
-            problems.append(f"{path}:{statement.lineno}: {error}")
+        except (_UnreadableError, TypeError, RecursionError) as error:
+            targets = getattr(statement, "targets", [])
+            if not targets or any(getattr(one, "id", None) not in ignored for one in targets):
+                problems.append(f"{path}:{statement.lineno}: {error}")
     if problems:
-        raise InvalidError(*problems)
+        raise InvalidError(*problems, hint="let EasyBuild build it, on this store: hdist easybuild config")
     return values
 
 
@@ -115,9 +127,9 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
 
 def _add(left: Any, right: Any) -> Any:
     for kind in (str, list, tuple):
-        if isinstance(left, kind) and isinstance(right, kind):
+        if isinstance(left, kind) and isinstance(right, kind) and len(left) + len(right) < _MOST:
             return left + right  # type: ignore[operator] # of one kind
-    raise _UnreadableError("a sum of different kinds")
+    raise _UnreadableError("a sum that would have to be computed")
 
 
 def _format(text: Any, values: Any) -> Any:
@@ -148,7 +160,7 @@ def templates(values: Mapping[str, Any]) -> dict[str, str]:
         "versionprefix": str(values.get("versionprefix", "")),
         "installdir": "$PREFIX",
         "parallel": "$HDIST_JOBS",
-        "github_account": str(values.get("github_account", name)),
+        "github_account": str(values.get("github_account", name.lower())),
         "bitbucket_account": str(values.get("bitbucket_account", name.lower())),
     }
     found |= dict(zip(("version_minor", "version_patch"), parts[1:3], strict=False))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -27,7 +28,7 @@ _OPTION = re.compile(r"\s(--hash|--config-settings|--global-option)[= ]")
 #: Options that say where packages come from, which pip's own configuration says here.
 _OF_PLACES = {
     "-i", "--index-url", "--extra-index-url", "--no-index", "-f", "--find-links", "--trusted-host", "--use-feature",
-    "--prefer-binary", "--only-binary", "--require-hashes",
+    "--prefer-binary", "--only-binary",
 }  # fmt: skip
 _NESTED = 20
 
@@ -48,6 +49,8 @@ class Requirements:
     """What holds of packages only if they come in at all."""
     hashes: dict[str, set[str]] = field(default_factory=dict)
     """SHA-256 hashes by project, in its normal form; none for what lists none."""
+    all_hashed: bool = False
+    """Whether each package must have a hash that is listed, whoever requires it."""
     passed_over: list[str] = field(default_factory=list)
     """Lines that mean nothing here: pip's configuration says where packages come from."""
 
@@ -59,6 +62,8 @@ def read_requirements(path: str) -> Requirements:
     _read(path, found, problems, constraint=False, above=())
     if problems:
         raise InvalidError(*problems)
+    if not found.wanted:
+        raise InvalidError(f"'{path}' asks for nothing")
     return found
 
 
@@ -78,18 +83,21 @@ def import_requirements(
         return text
 
     def check(lock: Lock) -> None:
-        _check_hashes(lock, read)
+        _check_hashes(lock, read, {one.name for one in added})
 
     return edit(session, change, message=message, profile=profile, begin=True, check=check), added, read
 
 
-def _check_hashes(lock: Lock, read: Requirements) -> None:
+def _check_hashes(lock: Lock, read: Requirements, added: Collection[str]) -> None:
+    """As pip has it: where one has hashes, all that come in must have them."""
+    if not read.hashes and not read.all_hashed:
+        return
     wrong = []
     for of in lock.sources.values():
         for pin in of.values():
             project = canonicalize_name(str(pin.declaration.get("pypi", "")))
             listed = read.hashes.get(project)
-            if listed and pin.sha256 not in listed:
+            if project in added and pin.sha256 not in (listed or ()):
                 wrong.append(f"{project}: the hash of {os.path.basename(pin.url or '')} is not listed: {pin.sha256}")
     if wrong:
         raise UnlistedHashError("; ".join(wrong), hint="compile the requirements file anew, for wheels")
@@ -117,6 +125,8 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         pending = ""
         if whole:
             yield first, whole
+    if whole := _COMMENT.sub("", pending).strip():
+        yield first, whole
 
 
 def _take(
@@ -125,7 +135,12 @@ def _take(
     """Take a line; what is wrong with it, or None."""
     if line.startswith("-"):
         return _take_option(line, path, found, problems, constraint=constraint, above=above)
-    text, hashes = _split_options(line)
+    try:
+        text, hashes = _split_options(line)
+    except ValueError as error:
+        return f"'{line[:60]}': {error}"
+    if any(not one.startswith("sha256:") for one in hashes):
+        return f"'{text[:60]}' lists hashes of another kind than sha256"
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
@@ -134,7 +149,9 @@ def _take(
         return f"'{text[:60]}' names a URL: hdist add NAME==VERSION --url URL"
     (found.constraints if constraint else found.wanted).append(requirement)
     if hashes:
-        found.hashes.setdefault(canonicalize_name(requirement.name), set()).update(hashes)
+        found.hashes.setdefault(canonicalize_name(requirement.name), set()).update(
+            one.removeprefix("sha256:") for one in hashes
+        )
     return None
 
 
@@ -143,7 +160,7 @@ def _split_options(line: str) -> tuple[str, set[str]]:
     if match is None:
         return line, set()
     words = shlex.split(line[match.start() :].replace("--hash=", "--hash "))
-    hashes = {word.removeprefix("sha256:") for word in words if word.startswith("sha256:")}
+    hashes = {word for option, word in itertools.pairwise(words) if option == "--hash"}
     return line[: match.start()].strip(), hashes
 
 
@@ -151,10 +168,10 @@ def _take_option(
     line: str, path: str, found: Requirements, problems: list[str], *, constraint: bool, above: tuple[str, ...]
 ) -> str | None:
     name, _, value = line.replace("=", " ", 1).partition(" ")
-    if name[:2] in {"-r", "-c"} and not name.startswith("--"):
-        name, value = name[:2], name[2:] + value
+    if name[:2] in {"-r", "-c", "-e", "-i", "-f"} and not name.startswith("--"):
+        name, value = name[:2], line[2:]
     if name in {"-r", "--requirement", "-c", "--constraint"}:
-        value = value.strip()
+        value = value.strip().strip("\"'")
         if "://" in value:
             return f"'{value}' is on a network: fetch it first"
         place = os.path.normpath(os.path.join(os.path.dirname(path), value))
@@ -164,7 +181,10 @@ def _take_option(
         return None
     if name in {"-e", "--editable"}:
         return f"an editable '{value.strip()}': hdist add NAME==VERSION --path DIR --builder python"
+    if name == "--require-hashes":
+        found.all_hashed = True
+        return None
     if name in _OF_PLACES:
         found.passed_over.append(line)
         return None
-    return f"option '{name}' means nothing here"
+    return f"option '{name}' means nothing here: leave it out, and choose versions by ==, or by constraints"

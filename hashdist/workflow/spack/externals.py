@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from hashdist.errors import NotFoundError
+from hashdist.errors import InvalidError, NotFoundError
 from hashdist.hostscan.scans import Scan, newest_scans
 from hashdist.objects.spec import read_spec
 from hashdist.stack.presets import BASE
@@ -30,14 +30,14 @@ def externals(session: Session, names: Sequence[str] = ()) -> dict[str, Any]:
     """
     store = session.store
     scans = newest_scans(store.refs, store.objects, session.where.host_class)
-    wanted = dict(_pair(name) for name in names) or {name: name for name in scans if name != BASE}
-    missing = [name for name in wanted if name not in scans]
+    wanted = [_pair(name) for name in names] or [(name, name) for name in scans if name != BASE]
+    missing = [name for name, _ in wanted if name not in scans or name == BASE]
     if missing or not wanted:
         raise NotFoundError(
             f"never captured on this host: {', '.join(missing) or 'anything'}",
             hint=f"hdist host scan {' '.join(f'{name}=path:{name}' for name in missing) or 'gcc=path:gcc'}",
         )
-    return {"packages": {package: _external(session, package, scans[name]) for name, package in sorted(wanted.items())}}
+    return {"packages": {package: _external(session, package, scans[name]) for name, package in sorted(wanted)}}
 
 
 def as_yaml(document: dict[str, Any]) -> str:
@@ -48,7 +48,9 @@ def as_yaml(document: dict[str, Any]) -> str:
 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, package = text.partition("=")
-    return name, package if equals else name
+    if not name or (equals and not package):
+        raise InvalidError(f"'{text}' is neither ENTRY nor ENTRY=PACKAGE", hint="hdist host list")
+    return name, package or name
 
 
 def _external(session: Session, package: str, scan: Scan) -> dict[str, Any]:

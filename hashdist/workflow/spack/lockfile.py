@@ -44,8 +44,11 @@ def read_lockfile(path: str) -> dict[str, Node]:
         version = int(document.get("_meta", {}).get("lockfile-version", 1))
         if version not in _VERSIONS:
             raise InvalidError(f"'{path}' is a lockfile of version {version}", hint="a newer hdist may read it")
-        nodes = {str(key): _node(str(key), value) for key, value in document["concrete_specs"].items()}
-        roots = [str(root["hash"]) for root in document["roots"]]
+        nodes: dict[str, Node] = {}
+        roots: list[str] = []
+        for one in (document, *document.get("include_concrete", {}).values()):
+            nodes |= {str(key): _node(str(key), value) for key, value in one["concrete_specs"].items()}
+            roots += [str(root["hash"]) for root in one["roots"]]
     except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as error:
         raise InvalidError(f"'{path}' is not a lockfile of Spack's: {error!r}") from error
     return _reached(path, nodes, roots)
@@ -97,6 +100,8 @@ def _node(key: str, value: Mapping[str, Any]) -> Node:
         value = {"name": name, **inner}
     target = value.get("arch", {}).get("target", "")
     external = value.get("external")
+    if not isinstance(value.get("parameters", {}), dict):
+        raise TypeError("parameters")
     return Node(
         str(value["name"]),
         str(value["version"]),

@@ -21,12 +21,12 @@ def apptainer(app: App, revision: str | None, output: str | None, host: HostFile
     (cd DIR; apptainer build NAME.sif profile.def) makes the image. Packages of the host that are needed are
     installed in it; with --host all it starts from nothing and has their files.
     """
-    folder = place(output, revision, "-apptainer")
+    folder = place(app, output, revision, "-apptainer")
     done = export_recipe(app.session, revision, folder, kind="apptainer", image=image, host=host)
     document = {"path": done.path, "file": done.file, "from": done.image, "size": done.size}
     app.emit(document, lambda: iter([done.file]))
-    name, file = revision or "profile", os.path.basename(done.file)
-    app.say(f"from {done.image}, archive {human_size(done.size)}; next: cd {folder}; apptainer build {name}.sif {file}")
+    file = os.path.basename(done.file)
+    app.say(f"from {done.image}, archive {human_size(done.size)}; next: cd {folder}; apptainer build NAME.sif {file}")
 
 
 command = apptainer

@@ -19,13 +19,11 @@ def dockerfile(app: App, revision: str | None, output: str | None, host: HostFil
     docker build -t NAME DIR, or podman or buildah makes the image. Packages of the host that are needed are
     installed in it; with --host all it starts from nothing and has their files.
     """
-    folder = place(output, revision, "-dockerfile")
+    folder = place(app, output, revision, "-dockerfile")
     done = export_recipe(app.session, revision, folder, kind="dockerfile", image=image, host=host)
     document = {"path": done.path, "file": done.file, "from": done.image, "size": done.size}
     app.emit(document, lambda: iter([done.file]))
-    app.say(
-        f"from {done.image}, archive {human_size(done.size)}; next: docker build -t {revision or 'profile'} {folder}"
-    )
+    app.say(f"from {done.image}, archive {human_size(done.size)}; next: docker build -t NAME {folder}")
 
 
 command = dockerfile

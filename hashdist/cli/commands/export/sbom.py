@@ -30,7 +30,7 @@ def sbom(app: App, revision: str | None, output: str | None) -> None:
             f"a library is missing: {error.name}",
             hint=f"{shlex.quote(sys.executable)} -m pip install spdx-tools packageurl-python",
         ) from error
-    path = place(output, revision, ".spdx.json")
+    path = place(app, output, revision, ".spdx.json")
     closure, count = export_sbom(app.session, revision, path)
     app.emit({"path": path, "commit": closure.commit, "packages": count}, lambda: iter([path]))
     app.say(f"{count} packages")

@@ -17,7 +17,7 @@ def squashfs(app: App, revision: str | None, output: str | None, host: HostFiles
 
     Mounted where this says, it runs. With --host all it is a whole root file system, as Apptainer runs it.
     """
-    done = export_squashfs(app.session, revision, place(output, revision, ".squashfs"), host=host)
+    done = export_squashfs(app.session, revision, place(app, output, revision, ".squashfs"), host=host)
     document = {
         "path": done.path,
         "size": done.size,

@@ -18,7 +18,7 @@ def tar(app: App, revision: str | None, output: str | None, host: HostFiles) -> 
     Its name's ending says how it is compressed: .tar.zst, .tar.gz or .tar. Without --host all it wants a system like
     this one, with the packages that --json lists.
     """
-    done = export_tar(app.session, revision, place(output, revision, ".tar.zst"), host=host)
+    done = export_tar(app.session, revision, place(app, output, revision, ".tar.zst"), host=host)
     packages = [] if host == "all" else done.closure.packages
     document = {
         "path": done.path,

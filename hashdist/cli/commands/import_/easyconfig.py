@@ -18,7 +18,7 @@ from hashdist.workflow.importing.easyconfig import import_easyconfigs
 def easyconfig(app: App, files: tuple[str, ...], message: str | None, profile: str | None) -> None:
     """Have a profile hold the packages of easyconfigs, for hashdist to build; nothing in them is run.
 
-    Those of plain easyblocks: ConfigureMake, CMakeMake, CMakeNinja, MesonNinja, MakeCp, PythonPackage, Tarball. The
+    Those of plain easyblocks: ConfigureMake, CMakeMake, CMakeNinja, MesonNinja, PythonPackage, Tarball. The
     host's gcc compiles, whatever the toolchain. For others hdist easybuild config has EasyBuild build into this store.
     """
     paths = [os.path.join(here()[0], file) for file in files]
@@ -27,6 +27,8 @@ def easyconfig(app: App, files: tuple[str, ...], message: str | None, profile: s
     for one in done.packages:
         if one.toolchain != "system":
             app.say(f"{one.name}: built with the host's gcc, not with {one.toolchain}")
+    if done.dropped:
+        app.say(f"built without: {', '.join(done.dropped)}, of which there is neither a package nor a program here")
     if done.tools:
         app.say(f"of the host: {', '.join(done.tools)}")
     tell(app, recorded)

@@ -8,6 +8,7 @@ import pytest
 import sweeps
 from support import package
 
+from hashdist.fsutil.removal import remove_tree
 from hashdist.store.making import init_store
 
 STACK = package("a", source='{ path = "src" }') + package("b", inputs='["a"]')
@@ -18,12 +19,43 @@ def faulty(tmp_path_factory):
     return sweeps.faulty(tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """The same for all tests of a process: a store stays where it was made."""
+    return tmp_path_factory.mktemp("sweeps") / "here"
+
+
+@pytest.fixture
+def tmp_path(folder):
+    """Everything as it was at the start, if the store of the start has been made."""
+    remove_tree(str(folder / "store"))
+    remove_tree(str(folder / "base"))
+    subprocess.run(["rm", "-rf", folder], check=True)
+    if start_of(folder).exists():
+        subprocess.run(["cp", "-a", start_of(folder), folder], check=True)
+    else:
+        folder.mkdir()
+    return folder
+
+
+def start_of(folder):
+    """Where what the tests start from is kept."""
+    return folder.parent / "start"
+
+
 @pytest.fixture
 def sweep(faulty, hdist, write, tmp_path):
     """A store with a profile that is built and checked out, one that is dead, and one that is not built; durable."""
-    path = str(tmp_path / "store")
-    from hashdist.fsutil.removal import remove_tree
+    if not start_of(tmp_path).exists():
+        lay_out(hdist, write, tmp_path)
+        start_of(tmp_path).mkdir()
+        for name in ("store", "work"):
+            subprocess.run(["cp", "-a", tmp_path / name, start_of(tmp_path)], check=True)
+    return lambda *command, **words: sweeps.Sweep(faulty, tmp_path, command, **words)
 
+
+def lay_out(hdist, write, tmp_path):
+    path = str(tmp_path / "store")
     remove_tree(path)
     init_store(path)
     for number in range(3):
@@ -40,7 +72,6 @@ def sweep(faulty, hdist, write, tmp_path):
     hdist("checkout", "--build", "dead")
     hdist("checkout", "main")
     hdist("commit", "new.toml", "-m", "m", "-b", "other")
-    return lambda *command, **words: sweeps.Sweep(faulty, tmp_path, command, **words)
 
 
 @pytest.mark.parametrize("kinds", sweeps.TOGETHER, ids="-".join)

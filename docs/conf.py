@@ -17,6 +17,7 @@ autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autoclass_content = "class"
+autodoc_class_signature = "separated"
 myst_heading_anchors = 4
 # pages are read beside the sources too, where these are
 myst_url_schemes = ("http", "https", "mailto")

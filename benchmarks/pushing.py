@@ -17,7 +17,7 @@ import tempfile
 
 from history import PACKAGES, make_history
 
-from hashdist.objects.database import NOBODY
+from hashdist.objects.commits import NOBODY
 from hashdist.stack.editing import set_key
 from hashdist.workflow import pushing, remoting
 from hashdist.workflow.commit import edit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hashdist.fsutil.clock import time_text
 
 if TYPE_CHECKING:
-    from hashdist.objects.database import Commit
+    from hashdist.objects.commits import Commit
     from hashdist.workflow.comparing import Change
 
 _SHOWN = 4

@@ -10,7 +10,8 @@ from typing import Any
 
 from hashdist.errors import DamagedError, InvalidError, NotFoundError
 from hashdist.objects import canonical
-from hashdist.objects.database import Commit, ObjectDatabase
+from hashdist.objects.commits import Commit
+from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId, SpecId, TreeId
 from hashdist.objects.manifest import quote_name, unquote_name
 from hashdist.objects.tree import Entry, Mode

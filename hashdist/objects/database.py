@@ -6,13 +6,13 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from hashdist import process
 from hashdist.errors import DamagedError
 
 from . import libgit2
+from .commits import Commit, Identity, encode_commit, encode_tag, parse_commit
 from .copying import copy_history
 from .git_program import git_env, has_git
 from .ids import BlobId, CommitId, ObjectId, TreeId
@@ -29,50 +29,6 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 #: Tags of tags of tags; more is somebody's joke.
 _TAGS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who makes a commit."""
-
-    name: str
-    """A person's name, without ``<``, ``>`` and line ends."""
-    email: str
-    """Their address, likewise."""
-
-    def __str__(self) -> str:
-        """Give ``Name <address>`` as git writes it."""
-        clean = [part.translate({ord(c): None for c in "<>\n\0"}).strip() for part in (self.name, self.email)]
-        return f"{clean[0] or 'unknown'} <{clean[1]}>"
-
-
-#: Author of commits that must be the same in every store.
-NOBODY = Identity("hashdist", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A commit: a tree, what came before, and who recorded it when and why."""
-
-    id: CommitId
-    """Its own name."""
-    tree: TreeId
-    """What it holds."""
-    parents: tuple[CommitId, ...]
-    """What came before, first parent first."""
-    author: str
-    """``Name <address>`` of who made the change."""
-    authored: int
-    """When that was, in seconds since 1970, UTC."""
-    time: int
-    """When the commit was made, likewise."""
-    message: str
-    """The whole message, trailers included."""
-
-    @property
-    def subject(self) -> str:
-        """The first line of the message."""
-        return self.message.split("\n", 1)[0]
 
 
 def object_id(kind: str, data: bytes) -> ObjectId:
@@ -155,7 +111,7 @@ class ObjectDatabase:
 
     def commit(self, id: ObjectId) -> Commit:
         """Read a commit; raises `NotFoundError` or `DamagedError`."""
-        return _parse_commit(CommitId(id), self._read("commit", id))
+        return parse_commit(CommitId(id), self._read("commit", id))
 
     def kind(self, id: ObjectId) -> str:
         """Tell what the object is: 'blob', 'tree', 'commit' or 'tag'."""
@@ -288,18 +244,14 @@ class ObjectDatabase:
 
         `change_of` is the commit whose change it makes here: its author stays the author.
         """
-        author = f"{identity} {time}" if change_of is None else f"{change_of.author} {change_of.authored}"
-        lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
-        lines += [f"author {author} +0000", f"committer {identity} {time} +0000", "", message.rstrip() + "\n"]
-        data = "\n".join(lines).encode(errors="backslashreplace").replace(b"\0", b"")
+        data = encode_commit(tree, parents=parents, identity=identity, time=time, message=message, change_of=change_of)
         return CommitId(self._write("commit", signed_commit(data, signer.sign(data)) if signer is not None else data))
 
     def add_tag(
         self, commit: CommitId, *, name: str, identity: Identity, time: int, message: str, signer: Signer | None = None
     ) -> ObjectId:
         """Write a tag object of a commit, with a message; signed where there is a signer."""
-        lines = [f"object {commit}", "type commit", f"tag {name}", f"tagger {identity} {time} +0000", ""]
-        data = "\n".join([*lines, message.rstrip() + "\n"]).encode(errors="backslashreplace").replace(b"\0", b"")
+        data = encode_tag(commit, name=name, identity=identity, time=time, message=message)
         return ObjectId(self._write("tag", data + signer.sign(data).encode() if signer is not None else data))
 
     def _write(self, kind: str, data: bytes) -> str:
@@ -335,27 +287,3 @@ class ObjectDatabase:
         for name, inside in below.items():
             here.append(Entry(name.encode(), Mode.DIRECTORY, self.add_nested(inside)))
         return self.add_tree(here)
-
-
-def _field(line: str, name: str) -> str:
-    """The value of a header of a commit, which must be of a name; raises `ValueError`."""
-    key, _, value = line.partition(" ")
-    if key != name:
-        raise ValueError(f"'{key[:20]}' where '{name}' should be")
-    return value
-
-
-def _parse_commit(id: CommitId, data: bytes) -> Commit:
-    head, _, message = data.decode("utf-8", errors="replace").partition("\n\n")
-    lines = head.split("\n")
-    # in git's order, and no further: a parent that stands elsewhere is none
-    count = next((number for number, line in enumerate(lines[1:]) if not line.startswith("parent ")), 0)
-    try:
-        tree = TreeId(lines[0].removeprefix("tree "))
-        parents = tuple(CommitId(line.removeprefix("parent ")) for line in lines[1 : count + 1])
-        who, by = lines[count + 1 : count + 3]
-        author, authored, _zone = _field(who, "author").rsplit(" ", 2)
-        stamp = _field(by, "committer").rsplit(" ", 2)[1]
-        return Commit(id, tree, parents, author, int(authored), int(stamp), message)
-    except ValueError as error:
-        raise DamagedError(f"commit {id} is malformed") from error

@@ -10,7 +10,8 @@ from typing import Any
 from hashdist.errors import DamagedError
 
 from . import canonical, manifest, tree
-from .database import Commit, Identity, ObjectDatabase
+from .commits import Commit, Identity
+from .database import ObjectDatabase
 from .ids import CommitId, SpecId, TreeId
 from .spec import Spec, read_spec
 

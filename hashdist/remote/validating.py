@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from hashdist.errors import HashdistError, InvalidError
-from hashdist.objects.database import Commit, ObjectDatabase
+from hashdist.objects.commits import Commit
+from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId, ObjectId, SpecId, TreeId
 from hashdist.objects.importing import Limits
 from hashdist.objects.spec import read_spec

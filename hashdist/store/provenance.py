@@ -11,7 +11,8 @@ from hashdist.objects.ids import CommitId, SourceId
 from hashdist.refs import names
 
 if TYPE_CHECKING:
-    from hashdist.objects.database import Identity, ObjectDatabase
+    from hashdist.objects.commits import Identity
+    from hashdist.objects.database import ObjectDatabase
     from hashdist.refs.database import RefDatabase
 
 _FILE = "provenance.json"

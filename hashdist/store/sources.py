@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hashdist.errors import NotFoundError
-from hashdist.objects.database import NOBODY
+from hashdist.objects.commits import NOBODY
 from hashdist.objects.ids import HEX_DIGITS, SourceId, TreeId, is_hex
 from hashdist.refs import names
 

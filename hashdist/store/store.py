@@ -15,7 +15,8 @@ from hashdist.fsutil.locks import locked
 from hashdist.refs.database import RefDatabase
 
 if TYPE_CHECKING:
-    from hashdist.objects.database import Identity, ObjectDatabase
+    from hashdist.objects.commits import Identity
+    from hashdist.objects.database import ObjectDatabase
     from hashdist.objects.ids import CommitId
 
     from .artifacts import ArtifactStore
@@ -271,7 +272,7 @@ class Store:
     @property
     def author(self) -> Identity:
         """Who makes commits."""
-        from hashdist.objects.database import Identity  # noqa: PLC0415 - see above
+        from hashdist.objects.commits import Identity  # noqa: PLC0415 - see above
 
         name, _, address = self.identity.partition(" <")
         return Identity(name, address.rstrip(">"))

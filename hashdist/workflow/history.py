@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hashdist import process
-from hashdist.objects.database import Commit, ObjectDatabase
+from hashdist.objects.commits import Commit
+from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId
 from hashdist.store.store import Store
 

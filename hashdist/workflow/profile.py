@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
-from hashdist.objects.database import Commit, ObjectDatabase
+from hashdist.objects.commits import Commit
+from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId
 from hashdist.objects.tree import Mode
 from hashdist.refs import names

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hashdist.errors import HashdistError
-from hashdist.objects.database import Commit
+from hashdist.objects.commits import Commit
 from hashdist.objects.ids import CommitId, TreeId
 from hashdist.objects.tree import Entry, Mode
 from hashdist.refs import names

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from hashdist.objects.database import NOBODY
+from hashdist.objects.commits import NOBODY
 from hashdist.objects.ids import CommitId
 
 

@@ -14,7 +14,8 @@ from hashdist.errors import DamagedError
 from hashdist.gc.policy import Policy
 from hashdist.gc.sweeping import collect
 from hashdist.objects import libgit2
-from hashdist.objects.database import NOBODY, ObjectDatabase, object_id
+from hashdist.objects.commits import NOBODY
+from hashdist.objects.database import ObjectDatabase, object_id
 from hashdist.objects.deltas import apply_delta
 from hashdist.objects.directory import import_directory
 from hashdist.objects.exporting import export_tree

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from hashdist.errors import ConflictError, InvalidError
-from hashdist.objects.database import NOBODY
+from hashdist.objects.commits import NOBODY
 from hashdist.refs import names
 from hashdist.refs.database import RefDamagedError
 from hashdist.refs.transaction import RefMovedError

@@ -3,7 +3,7 @@
 import pytest
 
 from hashdist.errors import NotFoundError
-from hashdist.objects.database import NOBODY
+from hashdist.objects.commits import NOBODY
 from hashdist.workflow.profile import find
 
 

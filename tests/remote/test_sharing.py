@@ -9,7 +9,7 @@ from exchange import bare, change, refs_of, round_trip, share
 from support import package
 
 from hashdist.errors import ConflictError, InvalidError, NetworkError, NotFoundError
-from hashdist.objects.database import NOBODY
+from hashdist.objects.commits import NOBODY
 from hashdist.objects.ids import CommitId
 from hashdist.remote.carrier import PushRefusedError, RemoteMovedError
 from hashdist.remote.remotes import Following, NoRemoteError, check_url, follow, remotes

@@ -11,7 +11,7 @@ from support import package
 
 from hashdist import Store
 from hashdist.errors import DamagedError, HashdistError, NetworkError
-from hashdist.objects.database import NOBODY
+from hashdist.objects.commits import NOBODY
 from hashdist.objects.ids import CommitId, SourceId, TreeId
 from hashdist.objects.signing import Signer, SigningError, UnsignedError
 from hashdist.refs import names

@@ -10,7 +10,7 @@ import click
 from hashdist.cli.app import App, command as make
 from hashdist.cli.changes import change_lines, changes_json
 from hashdist.cli.history import commit_json, commit_lines, stat_line
-from hashdist.objects.database import Commit
+from hashdist.objects.commits import Commit
 from hashdist.objects.ids import CommitId
 from hashdist.workflow.comparing import Change, Comparer
 from hashdist.workflow.history import graph as draw, touching, walk

@@ -23,10 +23,9 @@ from hashdist.sources.request import Request
 from hashdist.stack.editing import declare, put_package
 from hashdist.stack.presets import INSTALLER
 from hashdist.workflow.commit import edit
+from hashdist.workflow.reading import read_text
 from hashdist.workflow.recording import Recorded
 from hashdist.workflow.session import Session
-
-from .reading import read_text
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)-(?P<version>[^-]+)-(?P<build>[^-]+)\.(?:conda|tar\.bz2)\Z")
 _DEPENDS = re.compile(r"[A-Za-z0-9_.-]+")

@@ -19,11 +19,11 @@ from hashdist.stack.editing import declare, put_package
 from hashdist.stack.file import parse_stack
 from hashdist.stack.lock import Lock
 from hashdist.workflow.commit import edit
+from hashdist.workflow.reading import read_bytes, read_text
 from hashdist.workflow.recording import Recorded
 from hashdist.workflow.session import Session
 
 from .easyconfig_file import PYPI, filled, read_assignments, templates
-from .reading import read_bytes, read_text
 
 #: What changes nothing of what is built.
 _IGNORED = frozenset(

@@ -17,11 +17,10 @@ from hashdist.stack.lock import Lock
 from hashdist.workflow.adding import add_to
 from hashdist.workflow.commit import edit
 from hashdist.workflow.profile import lock_of
+from hashdist.workflow.reading import read_text
 from hashdist.workflow.recording import Recorded
 from hashdist.workflow.resolving import Resolved
 from hashdist.workflow.session import Session
-
-from .reading import read_text
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _OPTION = re.compile(r"\s(--hash|--config-settings|--global-option)[= ]")

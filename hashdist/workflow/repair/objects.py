@@ -15,7 +15,7 @@ from hashdist.fsutil.atomic import write_file
 from hashdist.fsutil.modes import is_shared
 from hashdist.hostscan.finding import scan
 from hashdist.hostscan.scans import write_scan
-from hashdist.objects.database import NOBODY
+from hashdist.objects.commits import NOBODY
 from hashdist.objects.git_program import git_env
 from hashdist.objects.ids import CommitId, ObjectId, SourceId, TreeId
 from hashdist.objects.salvaging import salvage

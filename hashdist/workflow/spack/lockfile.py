@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hashdist.errors import InvalidError, NotFoundError
+from hashdist.errors import InvalidError
+from hashdist.workflow.reading import read_bytes
 
 _VERSIONS = range(1, 7)
 _LIMIT = 256 << 20
@@ -78,13 +79,7 @@ def read_places(tree: str) -> dict[str, str]:
 
 
 def _load(path: str, what: str) -> Any:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LIMIT + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"no {what}: '{path}' is not there") from error
-    if len(data) > _LIMIT:
-        raise InvalidError(f"'{path}' is larger than {_LIMIT} bytes (limit: {what})")
+    data = read_bytes(path, what, limit=_LIMIT)
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -9,17 +9,17 @@ from hashdist.errors import InvalidError, NotFoundError
 _LIMIT = 16 << 20
 
 
-def read_bytes(path: str, what: str) -> bytes:
-    """The bytes of a file; raises `NotFoundError`, or `InvalidError` for what is none or too large."""
+def read_bytes(path: str, what: str, *, limit: int = _LIMIT) -> bytes:
+    """The bytes of a file of at most `limit`; raises `NotFoundError`, or `InvalidError` for what is none or larger."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise InvalidError(f"'{path}' is not a file, so no {what}")
     try:
         with open(path, "rb") as file:
-            data = file.read(_LIMIT + 1)
+            data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"no {what} '{path}'") from error
-    if len(data) > _LIMIT:
-        raise InvalidError(f"'{path}' is larger than {_LIMIT} bytes (limit: {what})")
+    if len(data) > limit:
+        raise InvalidError(f"'{path}' is larger than {limit} bytes (limit: {what})")
     return data
 
 

@@ -309,6 +309,12 @@ def test_a_recipe_that_fails_leaves_nothing(built, tmp_path, monkeypatch):
 def test_a_bill_of_materials_is_valid_and_complete(built, tmp_path, ending):
     path = str(tmp_path / f"main{ending}")
     closure, count = sbom.export_sbom(built, "main", path)
+    if (
+        ending == ".spdx"
+    ):  # a process of its own: where it never ran it writes tables beside itself, and leaves them open
+        program = [sys.executable, "-m", "spdx_tools.spdx.clitools.pyspdxtools"]
+        subprocess.run([*program, "-i", path, "-o", f"{path}.json"], check=True)
+        path += ".json"
     document = parse_file(path)
     assert validate_full_spdx_document(document) == []
     assert len(document.packages) == count

@@ -45,14 +45,16 @@ STACK = (
 )
 
 
-def build(folder):
+def build(folder, profile=None):
     (folder / "src").mkdir(parents=True)
     (folder / "src" / "LICENSE").write_text("free")
     (folder / "stack.toml").write_text(STACK)
     path = str(folder / "store")
     init_store(path, durability="fast")
     session = Session(Store.open(path, search_path=os.environ["PATH"]), dict(os.environ), str(folder), jobs=2)
-    building.build_commit(session, commit_file(session, str(folder / "stack.toml"), message="first").commit)
+    building.build_commit(
+        session, commit_file(session, str(folder / "stack.toml"), message="first", profile=profile).commit
+    )
     return session
 
 
@@ -285,6 +287,30 @@ def test_recipes_start_from_the_system_of_the_host(built, tmp_path):
 )
 def test_images_of_systems(system, image):
     assert base_image(system) == image
+
+
+def test_what_is_exported_stays_while_that_goes_on(tmp_path, monkeypatch):
+    """Somebody deletes the profile and collects garbage while its archive is written."""
+    own = build(tmp_path / "own", "gone")
+    write, done = archive._write, []
+
+    def slowly(*arguments):
+        env = {**os.environ, "HDIST_STORE": own.store.path}
+        for command in (["branch", "-D", "gone"], ["gc", "--now"]):
+            run = subprocess.run(
+                [sys.executable, "-m", "hashdist.cli", *command], env=env, capture_output=True, text=True
+            )
+            done.append((command[0], run.returncode))
+        write(*arguments)
+
+    monkeypatch.setattr(archive, "_write", slowly)
+    folder = tmp_path / "image"
+    found = export_recipe(own, "gone", str(folder), kind="dockerfile", image="debian:12", host="none")
+    assert done == [("branch", 0), ("gc", 0)]
+    with tarfile.open(folder / "profile.tar.gz") as tar:
+        assert [name for name in tar.getnames() if name.endswith("/bin/hello")]
+    assert found.path == str(folder)
+    assert not [name for name in os.listdir(tmp_path) if ".tmp-" in name]
 
 
 def test_a_class_that_a_site_named_has_no_image(built, tmp_path):

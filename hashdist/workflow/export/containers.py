@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hashdist.errors import InvalidError, NotFoundError
-from hashdist.fsutil.atomic import write_file
+from hashdist.fsutil.atomic import unique_suffix, write_file
+from hashdist.fsutil.removal import remove_tree
 from hashdist.hostscan.capture import PackageLine
 from hashdist.workflow.session import Session
 
@@ -44,7 +45,7 @@ class Recipe:
 def export_recipe(
     session: Session, revision: str | None, path: str, *, kind: Kind, image: str | None, host: HostFiles
 ) -> Recipe:
-    """Make a directory with a recipe and an archive.
+    """Make a directory with a recipe and an archive, which is there wholly or not at all.
 
     With all files of the host it starts from nothing; else from `image` (None: the system that the host was, when
     that was captured), with the packages of the host installed there. Raises as `export_tar` does, and
@@ -54,17 +55,16 @@ def export_recipe(
     if image is not None and not _IMAGE.match(image):
         raise InvalidError(f"'{image}' is not the name of an image", hint="such as debian:12")
     start = _SCRATCH if host == "all" else image or base_image(session.where.host_class)
-    os.mkdir(path)
+    temporary = f"{path}.tmp-{unique_suffix()}"
+    os.mkdir(temporary)
     try:
-        done = export_tar(session, revision, os.path.join(path, _ARCHIVE), host=host)
+        done = export_tar(session, revision, os.path.join(temporary, _ARCHIVE), host=host)
         packages = [] if host == "all" else done.closure.packages
         text = (_dockerfile if kind == "dockerfile" else _definition)(done.closure, start, packages)
-        write_file(os.path.join(path, _FILES[kind]), text.encode(), durable=False)
+        write_file(os.path.join(temporary, _FILES[kind]), text.encode(), durable=False)
+        os.rename(temporary, path)
     except BaseException:
-        for name in (_ARCHIVE, _FILES[kind]):
-            if os.path.exists(os.path.join(path, name)):
-                os.unlink(os.path.join(path, name))
-        os.rmdir(path)
+        remove_tree(temporary)
         raise
     return Recipe(path, os.path.join(path, _FILES[kind]), start, done.size)
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -94,10 +95,12 @@ def test_an_environment_that_was_killed_on_the_way(hdist, write, tmp_path):
     place = tmp_path / "v"
     hdist("venv", str(place), "--of", "p1")
     command = [sys.executable, "-m", "hashdist.cli", "venv", str(place), "--of", "p2"]
-    process = subprocess.Popen(command, env={**os.environ, "HDIST_STORE": str(tmp_path / "store")}, cwd=tmp_path)
+    env = {**os.environ, "HDIST_STORE": str(tmp_path / "store")}
+    process = subprocess.Popen(command, env=env, cwd=tmp_path, start_new_session=True)
     while not (place / ".hashdist-next").is_symlink() and process.poll() is None:
         time.sleep(0.01)
-    process.kill()
+    # with the virtualenv that it has started, if it has: that one uses the prefix for as long as it lives
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     write("stack.toml", package("other"))
     hdist("commit", "stack.toml", "-m", "m", "-b", "main")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hashdist.errors import InvalidError, NotFoundError
-from hashdist.fsutil.atomic import unique_suffix, write_file
+from hashdist.fsutil.atomic import publish, unique_suffix, write_file
 from hashdist.fsutil.removal import remove_tree
 from hashdist.hostscan.capture import PackageLine
 from hashdist.workflow.session import Session
@@ -62,7 +62,7 @@ def export_recipe(
         packages = [] if host == "all" else done.closure.packages
         text = (_dockerfile if kind == "dockerfile" else _definition)(done.closure, start, packages)
         write_file(os.path.join(temporary, _FILES[kind]), text.encode(), durable=False)
-        os.rename(temporary, path)
+        publish(temporary, path, durable=False)
     except BaseException:
         remove_tree(temporary)
         raise

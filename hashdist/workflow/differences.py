@@ -231,16 +231,22 @@ def _first_line(objects: ObjectDatabase, old: ObjectId, new: ObjectId) -> str:
     lines = [data.decode(errors="replace").split("\n") for data in (one, two)]
     for number, (before, after) in enumerate(itertools.zip_longest(*lines), start=1):
         if before != after:
-            shown = [_cut(line) for line in (before, after)]
-            return f":{number}: {shown[0]} → {shown[1]}"
+            shown = [None if line is None else " ".join(line.split()) for line in (before, after)]
+            pairs = itertools.zip_longest(shown[0] or "", shown[1] or "")
+            alike = next((at for at, (one, other) in enumerate(pairs) if one != other), 0)
+            return f":{number}: {_cut(shown[0], alike)} → {_cut(shown[1], alike)}"
     return ""
 
 
-def _cut(line: str | None) -> str:
+def _cut(line: str | None, alike: int) -> str:
+    """A line, or of a long one the part around where it begins to differ, after so many characters."""
     if line is None:
         return "(end)"
-    line = " ".join(line.split())
-    return (line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…") or "(empty)"
+    if len(line) <= _SHOWN:
+        return line or "(empty)"
+    begin = 0 if alike < _SHOWN * 2 // 3 else min(alike, len(line)) - _SHOWN // 2
+    end = begin + _SHOWN
+    return f"{'…' if begin else ''}{line[begin:end]}{'…' if end < len(line) else ''}"
 
 
 def _manifest(old: bytes, new: bytes) -> Iterator[str]:

@@ -68,3 +68,21 @@ def test_added_and_removed(session, write):
     third = update(session, Moving(host=True), message="u")
     found = {change.name: change.details for change in compare(session.store.objects, second.commit, third.commit)}
     assert found["tool"] == ("host file bin/tool",)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("a" * 100 + "1", "b" * 100, f"{'a' * 60}… → {'b' * 60}…"),
+        ("x" * 100 + "1" + "y" * 100, "x" * 100 + "2", f"…{'x' * 30}1{'y' * 29}… → …{'x' * 30}2"),
+        ("x" * 100, "x" * 101, f"…{'x' * 30} → …{'x' * 30}x"),
+    ],
+)
+def test_long_lines_are_shown_where_they_differ(session, write, before, after, shown):
+    text = package("c", patches='["x.patch"]')
+    commits = []
+    for line in (before, after):
+        write("x.patch", line)
+        commits.append(commit_file(session, write("stack.toml", text), message="m").commit)
+    (change,) = compare(session.store.objects, *commits)
+    assert change.details == (f"file x.patch:1: {shown}",)

@@ -78,10 +78,11 @@ def install_tree(tmp_path):
     root = tmp_path / "spack" / "opt" / "spack"
     places = {}
 
-    def install(node):
+    def install(node, found):
         place = root / "linux-icelake" / f"{node['name']}-{node['version']}-{node['hash']}"
         (place / ".spack").mkdir(parents=True)
-        (place / ".spack/spec.json").write_text(json.dumps({"spec": {"_meta": {"version": 5}, "nodes": [node]}}))
+        graph = [node, *(one for one in found if one is not node)]
+        (place / ".spack/spec.json").write_text(json.dumps({"spec": {"_meta": {"version": 5}, "nodes": graph}}))
         places[node["hash"]] = str(place)
         installs = {digits: {"path": path, "installed": True, "explicit": True} for digits, path in places.items()}
         (root / ".spack-db").mkdir(exist_ok=True)
@@ -90,13 +91,13 @@ def install_tree(tmp_path):
 
     def add(found, answer=42):
         using, one = found[:2]
-        lib = install(one)
+        lib = install(one, found)
         (lib / "lib").mkdir()
         (lib / "a.c").write_text(f"int answer(void) {{ return {answer}; }}")
         subprocess.run(["gcc", "-shared", "-fPIC", "a.c", "-o", "lib/libanswer.so.1"], cwd=lib, check=True)
         (lib / "lib/libanswer.so").symlink_to("libanswer.so.1")
         (lib / "a.c").unlink()
-        place = install(using)
+        place = install(using, found)
         (place / "bin").mkdir()
         (place / "m.c").write_text("int answer(void); int main(void) { return answer(); }")
         link = ["gcc", "m.c", f"-L{lib}/lib", "-l:libanswer.so.1", f"-Wl,-rpath,{lib}/lib", "-o", "bin/tool"]

@@ -61,14 +61,16 @@ def seal(
     *,
     closure: Mapping[SpecId, str],
     paths: Mapping[SpecId, str] | None = None,
+    behind: Iterable[SpecId] = (),
 ) -> CommitId:
     """Make the directory at `path` the artifact of `spec`; `closure` gives the hash part of each input's path.
 
-    `paths` tells where inputs lie that are in another store.
+    `paths` tells where inputs lie that are in another store; `behind` are referred to by what links lead to.
 
     Call `take_over` first. Raises `HashdistError` for an empty directory, and for what is no file or link.
     """
-    entries, references = freeze(path, closure)
+    entries, found = freeze(path, closure)
+    references = {*found, *behind}
     record = ArtifactRecord(
         spec=spec,
         manifest=manifest.encode(entries),

@@ -7,6 +7,7 @@ leaves alone what it uses, and nobody else gets the directory while it lives.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,8 +88,10 @@ def staged_at(store: Store, path: str) -> SpecId | None:
     return None
 
 
-def seal_staged(store: Store, spec: Spec, *, log: bytes, seconds: int) -> CommitId:
+def seal_staged(store: Store, spec: Spec, *, log: bytes, seconds: int, behind: Collection[SpecId] = ()) -> CommitId:
     """Make what lies at a spec's path its artifact; once it is, that is all that this does.
+
+    `behind` are inputs that files refer to which its links lead to, outside of the store.
 
     To be called by the process that it was staged for, or by one that it started. Raises `BusyError` while that is
     another one that lives, `NotStagedError`, or `HashdistError` for what can be no artifact.
@@ -107,7 +110,7 @@ def seal_staged(store: Store, spec: Spec, *, log: bytes, seconds: int) -> Commit
         elsewhere = {one.spec.id: one.path for one in inputs if not one.path.startswith(own)}
         outcome = Outcome(log, (), seconds)
         try:
-            commit = seal(store, spec, path, outcome, closure=hash_parts(store, inputs), paths=elsewhere)
+            commit = seal(store, spec, path, outcome, closure=hash_parts(store, inputs), paths=elsewhere, behind=behind)
         except UnfitResultError as error:
             raise HashdistError(f"'{spec.name}' {error}") from error
         end_stage(store, spec.id)

@@ -67,6 +67,16 @@ def find_spec(store: Store, text: str) -> SpecId | None:
     return thing if isinstance(thing, SpecId) else None
 
 
+def artifact_at(store: Store, path: str) -> SpecId | None:
+    """The artifact whose directory, here or upstream, has `path` in it."""
+    for one in store.chain:
+        with contextlib.suppress(NotBuiltError):
+            found = _at_path(one, os.path.realpath(path))
+            if isinstance(found, SpecId):
+                return found
+    return None
+
+
 def _at_path(store: Store, path: str) -> Thing | None:
     root = os.path.realpath(store.config.path)
     kind, _, rest = os.path.relpath(path, root).partition("/")

@@ -14,6 +14,7 @@ import yaml
 from spack_environments import CMAKE, LIBRARY, TOOL, environment, install_tree, lockfile, nodes
 
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
+from hashdist.refs import names
 from hashdist.stack.packages import HostEntry
 from hashdist.workflow.checkout import ready
 from hashdist.workflow.export.archive import export_tar
@@ -146,6 +147,34 @@ def test_links_are_collected_when_no_profile_names_them(session, tree, tmp_path,
     hdist("gc", "--now")
     assert not session.store.reopened().artifacts.find("answer")
     assert os.path.exists(lib / "lib/libanswer.so.1"), "what is Spack's stays"
+
+
+def test_captured_host_software_stays_with_what_was_built_with_it(session, tree, tmp_path, hdist):
+    """A library of the host's, whose path the programs have; what was only built with need not."""
+    scan_host(session, [HostEntry("gcc", ("path:gcc",)), HostEntry("zlib", ("path:sh",))])
+    places = {name: externals(session, [name])["packages"][name]["externals"][0]["prefix"] for name in ("gcc", "zlib")}
+    found = nodes()
+    for node in found:
+        if node["name"] in places:
+            node["external"] = {"path": places[node["name"]]}
+    tree(found)
+    commit_environment(session, environment(tmp_path, found), [tree.root], message="one")
+    with session.store.refs.transaction("nothing else names them") as transaction:
+        for name, commit in session.store.refs.all(names.HOSTS).items():
+            transaction.delete(name, old=commit)
+    hdist("gc", "--now", "--drop-build-inputs")
+    assert [name for name, path in places.items() if os.path.isdir(path)] == ["zlib"]
+
+
+def test_another_compiler_is_explained(session, tree, tmp_path, hdist):
+    first, later = nodes(), nodes(digits="d" * 32, tool="e" * 32)
+    later[-1] = {**later[-1], "version": "13", "external": {"path": "/opt/gcc13"}}
+    for found in (first, later):
+        tree(found)
+        commit_environment(session, environment(tmp_path, found), [tree.root], message="m")
+    said = hdist("explain", "main~1", "main").stdout
+    assert "13" in said
+    assert "/opt/gcc13" in hdist("diff", "main~1", "main").stdout + said
 
 
 def test_what_lies_with_spack_is_not_exported(session, tree, tmp_path):

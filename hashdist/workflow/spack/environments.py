@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from hashdist.build.staging import abandon, seal_staged, stage
 from hashdist.errors import HashdistError, InvalidError, NotFoundError
 from hashdist.objects.artifact_id import check_version
+from hashdist.objects.ids import SpecId
 from hashdist.objects.spec import Platform, Spec
 from hashdist.store.roots import in_use
 from hashdist.workflow.commit import edit
 from hashdist.workflow.given import specs_of_runner, with_given
+from hashdist.workflow.naming import artifact_at
 from hashdist.workflow.recording import Recorded
 from hashdist.workflow.session import Session
 
@@ -31,6 +33,7 @@ _HEAD = """\
 """
 _LOCK = "spack.lock"
 _FILE = "spec.json"
+_HOST = "host.json"
 _OTHER = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
@@ -156,12 +159,16 @@ def _seal_all(session: Session, found: Sequence[Installed]) -> dict[str, Spec]:
     with session.progress.task("link what Spack installed", len(found), "package") as task:
         for one in found:
             task.tell(one.node.name)
-            spec = _spec(session, one, specs)
+            # captured host software that it needs to run stays for as long as it does
+            captured = {host: id for host in one.node.host if (id := artifact_at(session.store, host.prefix))}
+            spec = _spec(session, one, specs, {host.name: id for host, id in captured.items()})
             staged = stage(session.store, spec, pid=os.getpid())
             if not staged.sealed:
                 try:
                     _link(one.path, staged.path)
-                    seal_staged(session.store, spec, log=f"links to {one.path}\n".encode(), seconds=0)
+                    log = f"links to {one.path}\n".encode()
+                    behind = [id for host, id in captured.items() if host.runs]
+                    seal_staged(session.store, spec, log=log, seconds=0, behind=behind)
                 except BaseException:
                     abandon(session.store, spec)
                     raise
@@ -170,14 +177,17 @@ def _seal_all(session: Session, found: Sequence[Installed]) -> dict[str, Spec]:
     return specs
 
 
-def _spec(session: Session, one: Installed, specs: Mapping[str, Spec]) -> Spec:
+def _spec(session: Session, one: Installed, specs: Mapping[str, Spec], captured: Mapping[str, SpecId]) -> Spec:
     node = one.node
     document = {**node.document, "hash": node.hash, "prefix": one.path}
+    files = {_FILE: document}
+    if node.host:
+        files[_HOST] = {host.name: {"version": host.version, "prefix": host.prefix} for host in node.host}
     arch = document.get("arch")
     if isinstance(arch, dict):  # of a target its name is enough: its features are many
         document["arch"] = {**arch, "target": node.target}
     needs = {hash: specs[hash] for hash in node.needs if hash in specs}
-    names = {spec.name: spec.id for spec in needs.values()}
+    inputs = {**captured, **{spec.name: spec.id for spec in needs.values()}}
     try:
         version = check_version(node.version)
     except HashdistError:
@@ -188,8 +198,8 @@ def _spec(session: Session, one: Installed, specs: Mapping[str, Spec]) -> Spec:
         platform=Platform("linux", session.platform.arch, node.target or session.platform.cpu),
         runner=RUNNER,
         env={str(name): _word(value) for name, value in node.document.get("parameters", {}).items()},
-        inputs=names,
-        files={_FILE: json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"},
+        inputs=inputs,
+        files={name: json.dumps(text, indent=1, sort_keys=True).encode() + b"\n" for name, text in files.items()},
     )
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hashdist.errors import InvalidError
@@ -16,6 +16,21 @@ from hashdist.workflow.reading import read_bytes
 
 _VERSIONS = range(1, 7)
 _LIMIT = 256 << 20
+_TYPES = frozenset({"build", "link", "run", "test"})
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A package of the host's, as Spack was told of it."""
+
+    name: str
+    """The package."""
+    version: str
+    """Its version."""
+    prefix: str
+    """Where it lies."""
+    runs: bool
+    """Whether it is linked with or run later on, not for the build alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,8 @@ class Node:
     """The microarchitecture it was built for."""
     document: Mapping[str, Any]
     """All that Spack says of it."""
+    host: tuple[External, ...] = ()
+    """What it was built or runs with that Spack did not install, by name."""
 
 
 def read_lockfile(path: str) -> dict[str, Node]:
@@ -52,7 +69,7 @@ def read_lockfile(path: str) -> dict[str, Node]:
             roots += [str(root["hash"]) for root in one["roots"]]
     except (KeyError, TypeError, AttributeError, ValueError, StopIteration) as error:
         raise InvalidError(f"'{path}' is not a lockfile of Spack's: {error!r}") from error
-    return _reached(path, nodes, roots)
+    return {key: _with_host(node, nodes) for key, node in _reached(path, nodes, roots).items()}
 
 
 def read_installed(prefix: str) -> Node:
@@ -61,8 +78,8 @@ def read_installed(prefix: str) -> Node:
     document = _load(path, "install of Spack's")
     try:
         nodes = document["spec"]["nodes"] if isinstance(document["spec"], dict) else document["spec"]
-        first = nodes[0]
-        return _node(str(first.get("hash", "")), first)
+        found = [_node(str(one.get("hash", "")), one) for one in nodes]
+        return _with_host(found[0], {one.hash: one for one in found})
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, StopIteration) as error:
         raise InvalidError(f"'{path}' is not what Spack writes: {error!r}") from error
 
@@ -101,19 +118,30 @@ def _node(key: str, value: Mapping[str, Any]) -> Node:
         str(value["name"]),
         str(value["version"]),
         str(value.get("hash", key)),
-        tuple(_needs(value.get("dependencies", ()))),
+        tuple(_dependencies(value, {"link", "run"})),
         str(external["path"]) if external and external.get("path") else None,
         str(target["name"] if isinstance(target, dict) else target),
         value,
     )
 
 
-def _needs(dependencies: Any) -> Iterator[str]:
-    """The hashes of dependencies of the types link and run, in the ways that versions have."""
+def _dependencies(document: Mapping[str, Any], types: AbstractSet[str]) -> Iterator[str]:
+    """The hashes of dependencies of these types, in the ways that versions have."""
+    dependencies = document.get("dependencies", ())
     for one in dependencies.values() if isinstance(dependencies, dict) else dependencies:
         kinds = one.get("type") or one.get("parameters", {}).get("deptypes", ())
-        if {"link", "run"} & set(kinds):
+        if types & set(kinds):
             yield str(one.get("hash") or one.get("build_hash") or one["full_hash"])
+
+
+def _with_host(node: Node, nodes: Mapping[str, Node]) -> Node:
+    """With what the node depends on in any way that is on the host."""
+    host = {}
+    for key in _dependencies(node.document, _TYPES):
+        one = nodes.get(key)
+        if one is not None and one.external is not None:
+            host[one.name] = External(one.name, one.version, one.external, key in node.needs)
+    return replace(node, host=tuple(host[name] for name in sorted(host)))
 
 
 def _reached(path: str, nodes: Mapping[str, Node], roots: list[str]) -> dict[str, Node]:

@@ -48,8 +48,8 @@ def read_dynamic(path: str | bytes) -> Dynamic | None:
         file.seek(0)
         try:
             elf = ELFFile(file)
-            section = elf.get_section_by_name(".dynamic")
-            if not isinstance(section, DynamicSection):
+            section = _dynamic_section(elf)
+            if section is None:
                 return None
             needed, runpath, name = [], "", None
             tag: Any
@@ -60,12 +60,30 @@ def read_dynamic(path: str | bytes) -> Dynamic | None:
                     name = tag.soname
                 elif tag.entry.d_tag == "DT_RUNPATH" or (tag.entry.d_tag == "DT_RPATH" and not runpath):
                     runpath = tag.runpath if tag.entry.d_tag == "DT_RUNPATH" else tag.rpath
-            segments = (segment for segment in elf.iter_segments() if isinstance(segment, InterpSegment))
-            interpreter = next((segment.get_interp_name() for segment in segments), None)
+            interpreter = _interpreter(elf)
             machine = str(elf["e_machine"])
         except _UNREADABLE:
             return None
     return Dynamic(tuple(needed), tuple(part for part in runpath.split(":") if part), interpreter, machine, name)
+
+
+def _dynamic_section(elf: ELFFile) -> DynamicSection | None:
+    """It is one of the last, and to read what comes before takes longer than all else."""
+    for number in reversed(range(elf.num_sections())):
+        section = elf.get_section(number)
+        if isinstance(section, DynamicSection):
+            return section
+    return None
+
+
+def _interpreter(elf: ELFFile) -> str | None:
+    """The loader, whose segment precedes all that is loaded."""
+    for segment in elf.iter_segments():
+        if isinstance(segment, InterpSegment):
+            return str(segment.get_interp_name())
+        if segment["p_type"] == "PT_LOAD":
+            return None
+    return None
 
 
 def find_library(name: str, directories: Iterable[str], machine: str) -> str | None:

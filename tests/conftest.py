@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-import support  # noqa: F401 - remembers the environment before any test changes it
+import support  # remembers the environment before any test changes it
 from hypothesis import HealthCheck, settings
+from warm import Warm
 
 from hashdist import Store
 from hashdist.fsutil.removal import remove_tree
@@ -103,8 +103,16 @@ def git(store: Store) -> Callable[..., str]:
     return run
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """What starts commands quickly."""
+    runner = Warm(support.ORIGINAL_ENV)
+    yield runner
+    runner.close()
+
+
 @pytest.fixture
-def hdist(tmp_path: pathlib.Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def hdist(tmp_path: pathlib.Path, warm: Warm) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the real command in ``work``, on the store of `store` (made if the test did not)."""
     (tmp_path / "work").mkdir(exist_ok=True)
     path = str(tmp_path / "store")
@@ -114,15 +122,8 @@ def hdist(tmp_path: pathlib.Path) -> Callable[..., subprocess.CompletedProcess[s
     def run(
         *arguments: str, expect: int | None = 0, env: dict[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "hashdist.cli", *arguments],
-            env={**os.environ, "HDIST_STORE": path, **(env or {})},
-            cwd=tmp_path / "work",
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = {**os.environ, "HDIST_STORE": path, **(env or {})}
+        done = warm.run(arguments, env=words, cwd=str(tmp_path / "work"), stdin=stdin)
         assert expect is None or done.returncode == expect, (
             f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -14,7 +15,10 @@ from warm import Warm
 
 from hashdist import Store
 from hashdist.fsutil.removal import remove_tree
+from hashdist.stack.packages import HostEntry
+from hashdist.stack.presets import BASE, BASE_NUMBER
 from hashdist.store.making import init_store
+from hashdist.workflow.hosts import pin_host
 from hashdist.workflow.session import Session
 
 settings.register_profile("hashdist", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -61,11 +65,29 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def scanned(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store to copy, which knows the usual tools of this host: to scan them takes longer than most tests."""
+    path = str(tmp_path_factory.mktemp("scanned") / "store")
+    init_store(path, durability="fast")
+    store = Store.open(path, identity=IDENTITY, clock=Clock(), search_path=support.ORIGINAL_ENV["PATH"])
+    for _ in range(2):  # the second time it is remembered how all looks
+        pin_host(Session(store, dict(support.ORIGINAL_ENV), "/"), [HostEntry(BASE, (f"{BASE}@{BASE_NUMBER}",))])
+    return path
+
+
+def make_store(path: str, scanned: str) -> None:
+    """A store that knows what another has scanned."""
+    init_store(path, durability="fast")
+    for name in ("git", "artifacts", "index"):
+        shutil.copytree(os.path.join(scanned, name), os.path.join(path, name), symlinks=True, dirs_exist_ok=True)
+
+
 @pytest.fixture
-def store(tmp_path: pathlib.Path, clock: Clock) -> Store:
+def store(tmp_path: pathlib.Path, clock: Clock, scanned: str) -> Store:
     """A fresh store."""
     path = str(tmp_path / "store")
-    init_store(path, durability="fast")
+    make_store(path, scanned)
     return Store.open(path, identity=IDENTITY, clock=clock, search_path=os.environ["PATH"])
 
 
@@ -112,12 +134,12 @@ def warm() -> Iterator[Warm]:
 
 
 @pytest.fixture
-def hdist(tmp_path: pathlib.Path, warm: Warm) -> Callable[..., subprocess.CompletedProcess[str]]:
+def hdist(tmp_path: pathlib.Path, warm: Warm, scanned: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the real command in ``work``, on the store of `store` (made if the test did not)."""
     (tmp_path / "work").mkdir(exist_ok=True)
     path = str(tmp_path / "store")
     if not os.path.exists(path):
-        init_store(path, durability="fast")
+        make_store(path, scanned)
 
     def run(
         *arguments: str, expect: int | None = 0, env: dict[str, str] | None = None, stdin: str = ""

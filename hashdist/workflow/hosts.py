@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from hashdist.errors import NotFoundError
 from hashdist.hostscan.capture import HostCapture
-from hashdist.hostscan.drift import Drift, Expected, find_drifts, watched_paths
+from hashdist.hostscan.drift import Drift, Expected, drifts, find_drifts, watched_paths
 from hashdist.hostscan.finding import scan
 from hashdist.hostscan.hashing import Memory
 from hashdist.hostscan.live import LiveHost
@@ -21,7 +22,7 @@ from hashdist.hostscan.scans import Scan, newest_scans, scan_of
 from hashdist.hostscan.seen import check_key, look, save_seen
 from hashdist.objects import manifest
 from hashdist.objects.ids import CommitId
-from hashdist.objects.spec import read_spec
+from hashdist.objects.spec import Spec, read_spec
 from hashdist.stack.finders import parse_entry
 from hashdist.stack.lock import HostPin, Lock
 from hashdist.stack.packages import HostEntry
@@ -91,6 +92,45 @@ def scan_host(session: Session, entries: Sequence[HostEntry]) -> list[Scanned]:
             )
             for entry, capture in zip(entries, captures, strict=True)
         ]
+
+
+def pin_host(session: Session, entries: Sequence[HostEntry], *, anew: bool = False) -> dict[str, HostPin]:
+    """Pins to host software as it is now; what nothing has changed of since its last scan is not scanned again.
+
+    With `anew` it is. Raises as `scan_host` does.
+    """
+    found = {} if anew else _unchanged(session, entries)
+    left = [entry for entry in entries if entry.name not in found]
+    for one in scan_host(session, left) if left else ():
+        found[one.capture.name] = (one.capture.spec, one.capture.version, one.capture.manifest)
+    pins = {}
+    for entry in entries:
+        spec, version, data = found[entry.name]
+        assert spec.host is not None, "scans are of host software"
+        fingerprint = hashlib.sha256(data).hexdigest()
+        pins[entry.name] = HostPin(entry.find, spec.host.finder, spec.host.identity, version, fingerprint, spec.id)
+    return pins
+
+
+def _unchanged(session: Session, entries: Sequence[HostEntry]) -> dict[str, tuple[Spec, str, bytes]]:
+    """Spec, version and manifest of those whose newest scan looked for the same and would find the same."""
+    store = session.store
+    newest = newest_scans(store.refs, store.objects, session.where.host_class)
+    expected, specs = [], {}
+    for entry in entries:
+        scan = newest.get(entry.name)
+        if scan is None or scan.entry.find != entry.find:
+            continue
+        spec = specs[entry.name] = read_spec(store.objects, scan.spec)
+        identity = spec.host.identity if spec.host is not None else None
+        if entry.identity in {scan.entry.identity, identity} and spec.artifact in store.artifacts:
+            expected.append(Expected(entry, scan.spec, scan.version, scan))
+    if not expected:
+        return {}
+    with live_host(session) as host:
+        changed = {drift.name for drift in drifts(store, expected, host, machine=session.where.host)}
+    same = [scan for scan in (one.scan for one in expected) if scan is not None and scan.name not in changed]
+    return {scan.name: (specs[scan.name], scan.version, scan.manifest(store.objects)) for scan in same}
 
 
 def entries_named(session: Session, texts: Iterable[str]) -> list[HostEntry]:

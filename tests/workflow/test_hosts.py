@@ -22,6 +22,7 @@ from hashdist.workflow.explaining import explain
 from hashdist.workflow.hosts import check, entries_named, scan_host
 from hashdist.workflow.pinning import Moving
 from hashdist.workflow.profile import find, read_profile
+from hashdist.workflow.recording import NothingChangedError
 from hashdist.workflow.scans import compare
 from hashdist.workflow.status import status
 
@@ -250,6 +251,41 @@ inputs = ["gcc", "make", "python", "zlib", "note"]
 @pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("dpkg-deb"), reason="only root of a Debian installs packages there"
 )
+def test_what_is_as_it_was_is_not_scanned_again(session, write, tmp_path):
+    """Another profile pins what the last scan found, for as long as that would find the same; `update --host` scans."""
+    calls = tmp_path / "calls"
+    program = tmp_path / "bin" / "tool"
+    program.parent.mkdir()
+
+    def put(version):
+        program.write_text(f"#!/bin/sh\necho >> {calls}\necho {version}\n")
+        program.chmod(0o755)
+
+    def asked():
+        found = len(calls.read_text().splitlines()) if calls.exists() else 0
+        calls.unlink(missing_ok=True)
+        return found
+
+    def pin(profile, find=f'"path:{program}"'):
+        recorded = commit_file(session, write("stack.toml", f"[host]\ntool = {find}\n"), message="m", profile=profile)
+        return read_profile(session.store.objects, recorded.commit).lock.host["tool"]
+
+    put("1.0")
+    first = pin("one")
+    assert asked()
+    assert pin("two") == first
+    assert not asked()
+    assert pin("three", f'{{ find = "path:{program}", identity = "version" }}').identity == "version"
+    assert asked(), "another identity is another question"
+    put("2.0")
+    later = pin("four")
+    assert later.version == "2.0"
+    assert asked()
+    with pytest.raises(NothingChangedError):
+        update(session, Moving(host=True), message="m", profile="four")
+    assert asked()
+
+
 def test_real_software_on_the_real_host(hdist, write, tmp_path):
     """Upstream's sources with nothing but captures of this very machine on PATH; then a package of it is upgraded."""
     pip = {name: value for name, value in ORIGINAL_ENV.items() if name.startswith("PIP_")}

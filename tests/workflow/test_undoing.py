@@ -180,7 +180,6 @@ def test_gc_ends_it(session, main, clock):
         "profile: from HEAD",
         "commit: second",
         "commit: first",
-        f"host scan on {session.where.host}",
     }
     with store.refs.still("test"):
         store.refs.record("reset", [("refs/heads/x", "1" * 40, main[1])])

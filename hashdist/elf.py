@@ -60,7 +60,9 @@ def read_dynamic(path: str | bytes) -> Dynamic | None:
                     name = tag.soname
                 elif tag.entry.d_tag == "DT_RUNPATH" or (tag.entry.d_tag == "DT_RPATH" and not runpath):
                     runpath = tag.runpath if tag.entry.d_tag == "DT_RUNPATH" else tag.rpath
-            interpreter = _interpreter(elf)
+            # patchelf puts it behind what is loaded
+            segments = (segment for segment in elf.iter_segments() if isinstance(segment, InterpSegment))
+            interpreter = next((segment.get_interp_name() for segment in segments), None)
             machine = str(elf["e_machine"])
         except _UNREADABLE:
             return None
@@ -73,16 +75,6 @@ def _dynamic_section(elf: ELFFile) -> DynamicSection | None:
         section = elf.get_section(number)
         if isinstance(section, DynamicSection):
             return section
-    return None
-
-
-def _interpreter(elf: ELFFile) -> str | None:
-    """The loader, whose segment precedes all that is loaded."""
-    for segment in elf.iter_segments():
-        if isinstance(segment, InterpSegment):
-            return str(segment.get_interp_name())
-        if segment["p_type"] == "PT_LOAD":
-            return None
     return None
 
 

@@ -18,7 +18,7 @@ from hashdist.fsutil.removal import remove_tree
 from hashdist.stack.packages import HostEntry
 from hashdist.stack.presets import BASE, BASE_NUMBER
 from hashdist.store.making import init_store
-from hashdist.workflow.hosts import pin_host
+from hashdist.workflow.hosts import scan_host
 from hashdist.workflow.session import Session
 
 settings.register_profile("hashdist", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -72,7 +72,9 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> str:
     init_store(path, durability="fast")
     store = Store.open(path, identity=IDENTITY, clock=Clock(), search_path=support.ORIGINAL_ENV["PATH"])
     for _ in range(2):  # the second time it is remembered how all looks
-        pin_host(Session(store, dict(support.ORIGINAL_ENV), "/"), [HostEntry(BASE, (f"{BASE}@{BASE_NUMBER}",))])
+        scan_host(
+            Session(store, dict(support.ORIGINAL_ENV), "/"), [HostEntry(BASE, (f"{BASE}@{BASE_NUMBER}",))], anew=False
+        )
     return path
 
 

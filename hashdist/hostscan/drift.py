@@ -16,9 +16,10 @@ from hashdist.objects.tree import Mode
 
 from .capture import HostCapture
 from .errors import HostNotFoundError
-from .finders.base import BASE_1
+from .finders.base import BASE_1, is_base
 from .finding import scan
 from .live import LiveHost
+from .scans import link_targets
 from .seen import look, save_seen
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _key(expected: Sequence[Expected], host: LiveHost) -> str:
 def _places(finder: str, host: LiveHost) -> list[str]:
     """Where commands that are found on the PATH lie now, and what says where modules are."""
     kind, _, rest = finder.partition(":")
-    if finder.startswith("base@"):
+    if is_base(finder):
         return [host.which(name) or "" for name in BASE_1]
     if kind == "path" and not os.path.isabs(rest):
         return [host.which(rest) or ""]
@@ -211,20 +212,15 @@ def _same_place(store: Store, one: Expected, host: LiveHost) -> bool:
     """Whether commands found on the PATH are still those that were captured."""
     assert one.scan is not None, "called with one"
     finder = one.scan.finder
-    if finder.startswith("base@"):
-        targets = _targets(one.scan.manifest(store.objects))
+    if is_base(finder):
+        targets = link_targets(one.scan.manifest(store.objects))
         return all(targets.get(f"bin/{name}", "") == (host.which(name) or "") for name in BASE_1)
     kind, _, rest = finder.partition(":")
     if kind in {"module", "pkgconfig"}:
         return False
     if kind != "path" or os.path.isabs(rest):
         return True
-    return _targets(one.scan.manifest(store.objects)).get(f"bin/{os.path.basename(rest)}") == host.which(rest)
-
-
-def _targets(data: bytes) -> dict[str, str]:
-    entries = manifest.decode(data)
-    return {os.fsdecode(e.path): os.fsdecode(e.target or b"") for e in entries if not e.path.startswith(b"/")}
+    return link_targets(one.scan.manifest(store.objects)).get(f"bin/{os.path.basename(rest)}") == host.which(rest)
 
 
 def _changed_files(data: bytes, host: LiveHost) -> list[FileChange]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hashdist.errors import DamagedError, InvalidError, NotFoundError
-from hashdist.objects import canonical
+from hashdist.objects import canonical, manifest
 from hashdist.objects.commits import Commit
 from hashdist.objects.database import ObjectDatabase
 from hashdist.objects.ids import CommitId, SpecId, TreeId
 from hashdist.objects.manifest import quote_name, unquote_name
+from hashdist.objects.spec import read_spec
 from hashdist.objects.tree import Entry, Mode
 from hashdist.refs import names
 from hashdist.refs.database import RefDatabase
@@ -81,6 +82,24 @@ class Scan:
         if found is None:
             raise DamagedError(f"host scan {self.commit.id} has no manifest")
         return objects.blob(found.id)
+
+    def capture(self, objects: ObjectDatabase) -> HostCapture:
+        """What was captured."""
+        data = self.manifest(objects)
+        spec = read_spec(objects, self.spec)
+        return HostCapture(
+            self.name, self.finder, self.version, spec, data, self.packages, link_targets(data), self.watched
+        )
+
+
+def link_targets(data: bytes) -> dict[str, str]:
+    """The links of a prefix, of all that a manifest lists, with where they lead to."""
+    entries = manifest.decode(data)
+    return {
+        os.fsdecode(entry.path): os.fsdecode(entry.target)
+        for entry in entries
+        if not entry.path.startswith(b"/") and entry.target is not None
+    }
 
 
 def scan_ref(host_class: str, name: str) -> str:

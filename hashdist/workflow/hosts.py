@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from hashdist.errors import NotFoundError
 from hashdist.hostscan.capture import HostCapture
 from hashdist.hostscan.drift import Drift, Expected, drifts, find_drifts, watched_paths
+from hashdist.hostscan.finders.base import is_base
 from hashdist.hostscan.finding import scan
 from hashdist.hostscan.hashing import Memory
 from hashdist.hostscan.live import LiveHost
@@ -22,7 +22,7 @@ from hashdist.hostscan.scans import Scan, newest_scans, scan_of
 from hashdist.hostscan.seen import check_key, look, save_seen
 from hashdist.objects import manifest
 from hashdist.objects.ids import CommitId
-from hashdist.objects.spec import Spec, read_spec
+from hashdist.objects.spec import read_spec
 from hashdist.stack.finders import parse_entry
 from hashdist.stack.lock import HostPin, Lock
 from hashdist.stack.packages import HostEntry
@@ -78,10 +78,15 @@ def live_host(session: Session) -> Iterator[LiveHost]:
     save_memory(session.store, session.where.host, memory)
 
 
-def scan_host(session: Session, entries: Sequence[HostEntry]) -> list[Scanned]:
-    """Scan, record the scans, and make the artifacts of links; nothing is recorded unless all are found."""
+def scan_host(session: Session, entries: Sequence[HostEntry], *, anew: bool = True) -> list[Scanned]:
+    """Scan, record the scans, and make the artifacts of links; nothing is recorded unless all are found.
+
+    Unless all are to be scanned `anew`, the usual tools are taken to be as they were scanned last where nothing tells
+    otherwise: what every stack needs, and what takes longest.
+    """
     with in_use(session.store, purpose="host scan"), live_host(session) as host:
-        captures = [scan(entry, host) for entry in entries]
+        known = {} if anew else _unchanged(session, entries, host)
+        captures = [known[entry.name] if entry.name in known else scan(entry, host) for entry in entries]
         before = newest_scans(session.store.refs, session.store.objects, session.where.host_class)
         return [
             Scanned(
@@ -94,43 +99,25 @@ def scan_host(session: Session, entries: Sequence[HostEntry]) -> list[Scanned]:
         ]
 
 
-def pin_host(session: Session, entries: Sequence[HostEntry], *, anew: bool = False) -> dict[str, HostPin]:
-    """Pins to host software as it is now; what nothing has changed of since its last scan is not scanned again.
+def _unchanged(session: Session, entries: Sequence[HostEntry], host: LiveHost) -> dict[str, HostCapture]:
+    """The usual tools as they were scanned last, if a scan would find the same.
 
-    With `anew` it is. Raises as `scan_host` does.
+    Only of these is what was captured all that a finder looks at; others read variables, settings, and what links in
+    directories lead to.
     """
-    found = {} if anew else _unchanged(session, entries)
-    left = [entry for entry in entries if entry.name not in found]
-    for one in scan_host(session, left) if left else ():
-        found[one.capture.name] = (one.capture.spec, one.capture.version, one.capture.manifest)
-    pins = {}
-    for entry in entries:
-        spec, version, data = found[entry.name]
-        assert spec.host is not None, "scans are of host software"
-        fingerprint = hashlib.sha256(data).hexdigest()
-        pins[entry.name] = HostPin(entry.find, spec.host.finder, spec.host.identity, version, fingerprint, spec.id)
-    return pins
-
-
-def _unchanged(session: Session, entries: Sequence[HostEntry]) -> dict[str, tuple[Spec, str, bytes]]:
-    """Spec, version and manifest of those whose newest scan looked for the same and would find the same."""
     store = session.store
     newest = newest_scans(store.refs, store.objects, session.where.host_class)
-    expected, specs = [], {}
+    found = {}
     for entry in entries:
-        scan = newest.get(entry.name)
-        if scan is None or scan.entry.find != entry.find:
+        last = newest.get(entry.name)
+        if last is None or last.entry.find != entry.find or len(entry.find) > 1 or not is_base(entry.find[0]):
             continue
-        spec = specs[entry.name] = read_spec(store.objects, scan.spec)
-        identity = spec.host.identity if spec.host is not None else None
-        if entry.identity in {scan.entry.identity, identity} and spec.artifact in store.artifacts:
-            expected.append(Expected(entry, scan.spec, scan.version, scan))
-    if not expected:
-        return {}
-    with live_host(session) as host:
-        changed = {drift.name for drift in drifts(store, expected, host, machine=session.where.host)}
-    same = [scan for scan in (one.scan for one in expected) if scan is not None and scan.name not in changed]
-    return {scan.name: (specs[scan.name], scan.version, scan.manifest(store.objects)) for scan in same}
+        spec = read_spec(store.objects, last.spec)
+        if spec.host is None or entry.identity not in {last.entry.identity, spec.host.identity}:
+            continue
+        if not drifts(store, [Expected(entry, last.spec, last.version, last)], host, machine=session.where.host):
+            found[entry.name] = last.capture(store.objects)
+    return found
 
 
 def entries_named(session: Session, texts: Iterable[str]) -> list[HostEntry]:

@@ -22,7 +22,7 @@ from hashdist.stack.packages import Stack
 from hashdist.stack.resolving import Pins, resolve
 from hashdist.store.store import Store
 
-from .hosts import pin_host
+from .hosts import scan_host
 from .session import Session
 
 
@@ -137,8 +137,19 @@ def _pin_host(session: Session, stack: Stack, before: Lock | None, moving: Movin
             f"no side has a pin that fits the host entry {lacking} as it is merged",
             hint="take one side's, or settle it with --edit, and hdist update --host afterwards",
         )
-    made = pin_host(session, wanted, anew=moving.host) if wanted else {}
-    return {name: kept[name] if name in kept else made[name] for name in stack.host}
+    scanned = {one.capture.name: one.capture for one in scan_host(session, wanted, anew=moving.host)} if wanted else {}
+    found = {}
+    for name, entry in stack.host.items():
+        if name in kept:
+            found[name] = kept[name]
+            continue
+        capture = scanned[name]
+        host = capture.spec.host
+        assert host is not None, "captures are of host software"
+        found[name] = HostPin(
+            entry.find, host.finder, host.identity, capture.version, capture.fingerprint, capture.spec.id
+        )
+    return found
 
 
 def _python_target(session: Session, stack: Stack, host: Mapping[str, HostPin]) -> PythonTarget | None:

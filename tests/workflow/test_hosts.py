@@ -9,11 +9,14 @@ import sys
 
 import pytest
 from hosts import lay_out
-from support import ORIGINAL_ENV
+from support import ORIGINAL_ENV, package
 
 from hashdist.checkout.switch import Checkout
-from hashdist.hostscan.scans import Where
+from hashdist.hostscan.finding import scan
+from hashdist.hostscan.live import LiveHost
+from hashdist.hostscan.scans import Where, newest_scans
 from hashdist.objects.spec import read_spec
+from hashdist.stack.packages import HostEntry
 from hashdist.store.making import init_store
 from hashdist.store.store import Store
 from hashdist.workflow import building
@@ -248,44 +251,63 @@ inputs = ["gcc", "make", "python", "zlib", "note"]
 """
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("dpkg-deb"), reason="only root of a Debian installs packages there"
-)
-def test_what_is_as_it_was_is_not_scanned_again(session, write, tmp_path):
-    """Another profile pins what the last scan found, for as long as that would find the same; `update --host` scans."""
+def test_the_usual_tools_are_not_scanned_again(session, write, tmp_path):
+    """A commit takes them to be as they were scanned last, while that holds; `update --host` scans, and all else is."""
     calls = tmp_path / "calls"
-    program = tmp_path / "bin" / "tool"
-    program.parent.mkdir()
+    folder = tmp_path / "bin"
+    here = dataclasses.replace(session, env={**session.env, "PATH": f"{folder}:{session.env['PATH']}"})
+    lines = "#!/bin/sh\necho $0 >> {calls}\necho {version}\n"
 
-    def put(version):
-        program.write_text(f"#!/bin/sh\necho >> {calls}\necho {version}\n")
-        program.chmod(0o755)
+    def put(name, version):
+        lay_out(folder, {name: lines.format(calls=calls, version=version)})
 
     def asked():
-        found = len(calls.read_text().splitlines()) if calls.exists() else 0
+        found = {os.path.basename(line) for line in calls.read_text().splitlines()} if calls.exists() else set()
         calls.unlink(missing_ok=True)
         return found
 
-    def pin(profile, find=f'"path:{program}"'):
-        recorded = commit_file(session, write("stack.toml", f"[host]\ntool = {find}\n"), message="m", profile=profile)
-        return read_profile(session.store.objects, recorded.commit).lock.host["tool"]
+    def pins(profile, of=here):
+        recorded = commit_file(of, write("stack.toml", text), message="m", profile=profile)
+        return read_profile(session.store.objects, recorded.commit).lock.host
 
-    put("1.0")
-    first = pin("one")
-    assert asked()
-    assert pin("two") == first
-    assert not asked()
-    assert pin("three", f'{{ find = "path:{program}", identity = "version" }}').identity == "version"
-    assert asked(), "another identity is another question"
-    put("2.0")
-    later = pin("four")
-    assert later.version == "2.0"
-    assert asked()
+    text = package("a") + f'[host]\ntool = "path:{folder}/tool"\n'
+    put("tsort", "1.0")
+    put("tool", "1.0")
+    first = pins("one")
+    assert asked() == {"tsort", "tool"}
+    fresh = scan(HostEntry("base", first["base"].find, first["base"].identity), LiveHost(here.env))
+    (known,) = (
+        one
+        for name, one in newest_scans(session.store.refs, session.store.objects, here.where.host_class).items()
+        if name == "base"
+    )
+    assert known.capture(session.store.objects) == fresh
+    calls.unlink()
+    # links that somebody broke are made again
+    links = session.store.artifacts.path(fresh.spec.artifact)
+    os.chmod(f"{links}/bin", 0o755)
+    os.unlink(f"{links}/bin/sed")
+    assert pins("two") == first
+    assert asked() == {"tool"}
+    assert os.path.exists(f"{links}/bin/sed")
+    # on another machine nothing is remembered of how files look, and they are looked at
+    assert pins("three", dataclasses.replace(here, where=Where("node2", here.where.host_class))) == first
+    assert asked() == {"tool"}
     with pytest.raises(NothingChangedError):
-        update(session, Moving(host=True), message="m", profile="four")
-    assert asked()
+        update(here, Moving(host=True), message="m", profile="two")
+    assert asked() == {"tsort", "tool"}
+    put("tsort", "2.0")
+    assert pins("four")["base"].spec != first["base"].spec
+    assert "tsort" in asked()
+    os.unlink(folder / "tsort")
+    assert pins("five")["base"].spec not in {first["base"].spec, pins("six")["tool"].spec}
+    put("tsort", "1.0")
+    assert pins("seven")["base"] == first["base"]
 
 
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("dpkg-deb"), reason="only root of a Debian installs packages there"
+)
 def test_real_software_on_the_real_host(hdist, write, tmp_path):
     """Upstream's sources with nothing but captures of this very machine on PATH; then a package of it is upgraded."""
     pip = {name: value for name, value in ORIGINAL_ENV.items() if name.startswith("PIP_")}

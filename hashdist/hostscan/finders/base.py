@@ -29,6 +29,11 @@ BASE_1 = tuple(
 _REQUIRED = ("sh", "make", "tar", "sed", "grep", "cp")
 
 
+def is_base(finder: str) -> bool:
+    """Whether a finder, as it is written, is this one."""
+    return finder.startswith("base@")
+
+
 def find_base(what: str, host: LiveHost) -> Found:
     """Find the tools of the list numbered `what` on the PATH.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import support  # remembers the environment before any test changes it
 from hypothesis import HealthCheck, settings
-from warm import Warm
+from warm import Warm, run_cold
 
 from hashdist import Store
 from hashdist.fsutil.removal import remove_tree
@@ -79,8 +79,9 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def make_store(path: str, scanned: str) -> None:
-    """A store that knows what another has scanned."""
-    init_store(path, durability="fast")
+    """A store that knows what another has scanned, unless there is a store."""
+    if not init_store(path, durability="fast"):
+        return
     for name in ("git", "artifacts", "index"):
         shutil.copytree(os.path.join(scanned, name), os.path.join(path, name), symlinks=True, dirs_exist_ok=True)
 
@@ -91,6 +92,14 @@ def store(tmp_path: pathlib.Path, clock: Clock, scanned: str) -> Store:
     path = str(tmp_path / "store")
     make_store(path, scanned)
     return Store.open(path, identity=IDENTITY, clock=clock, search_path=os.environ["PATH"])
+
+
+@pytest.fixture
+def empty_store(tmp_path: pathlib.Path) -> str:
+    """A fresh store that knows nothing at all, to be asked for before `store` and `hdist`."""
+    path = str(tmp_path / "store")
+    init_store(path, durability="fast")
+    return path
 
 
 @pytest.fixture
@@ -140,14 +149,18 @@ def hdist(tmp_path: pathlib.Path, warm: Warm, scanned: str) -> Callable[..., sub
     """Run the real command in ``work``, on the store of `store` (made if the test did not)."""
     (tmp_path / "work").mkdir(exist_ok=True)
     path = str(tmp_path / "store")
-    if not os.path.exists(path):
-        make_store(path, scanned)
+    make_store(path, scanned)
+
+    cold = True
 
     def run(
         *arguments: str, expect: int | None = 0, env: dict[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         words = {**os.environ, "HDIST_STORE": path, **(env or {})}
-        done = warm.run(arguments, env=words, cwd=str(tmp_path / "work"), stdin=stdin)
+        nonlocal cold
+        # each test's first command starts as users start it: with its own imports, and a hash seed of its own
+        done = (run_cold if cold else warm.run)(arguments, env=words, cwd=str(tmp_path / "work"), stdin=stdin)
+        cold = False
         assert expect is None or done.returncode == expect, (
             f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )

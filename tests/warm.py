@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, NoReturn
@@ -30,6 +31,14 @@ def _at_start(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name.startswith(_AT_START)}
 
 
+def run_cold(
+    arguments: Sequence[str], *, env: Mapping[str, str], cwd: str, stdin: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``hdist`` from the beginning."""
+    command = [sys.executable, *_COMMAND, *arguments]
+    return subprocess.run(command, env=env, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
+
+
 class Warm:
     """Runs commands; start one per test process."""
 
@@ -41,15 +50,15 @@ class Warm:
                 command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=env, cwd="/"
             )
         self._env = _at_start(env)
+        self._lock = threading.Lock()
 
     def run(
         self, arguments: Sequence[str], *, env: dict[str, str], cwd: str, stdin: str
     ) -> subprocess.CompletedProcess[str]:
         """Run ``hdist`` and give what it printed, as `subprocess.run` does."""
         if _at_start(env) != self._env:
-            command = [sys.executable, *_COMMAND, *arguments]
-            return subprocess.run(command, env=env, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
-        with contextlib.ExitStack() as stack:
+            return run_cold(arguments, env=env, cwd=cwd, stdin=stdin)
+        with self._lock, contextlib.ExitStack() as stack:
             files: list[BinaryIO] = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(_FDS)]
             files[0].write(stdin.encode())
             files[0].seek(0)

@@ -11,7 +11,7 @@ from hashdist.hostscan.host_class import host_class
 
 
 @pytest.fixture
-def host(hdist, debian):
+def host(empty_store, hdist, debian):
     """Run ``hdist host …`` with that Debian's packages."""
 
     def run(*words, expect=0, **env):

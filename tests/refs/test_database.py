@@ -127,4 +127,4 @@ def test_packed_names_with_odd_line_ends(store, commits, git):
     with store.refs.transaction("bye") as transaction:
         transaction.delete("refs/heads/z\u0085b", old=commits[0])
     assert list(store.refs.all("refs/heads/")) == ["refs/heads/z\u2028c"]
-    assert len(git("for-each-ref").split("\n")) == 1
+    assert len(git("for-each-ref", "refs/heads").split("\n")) == 1

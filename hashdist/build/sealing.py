@@ -69,6 +69,7 @@ def seal(
 
     Call `take_over` first. Raises `HashdistError` for an empty directory, and for what is no file or link.
     """
+    assert set(behind) <= set(spec.inputs.values()), "what is not named by a spec may be collected"
     entries, found = freeze(path, closure)
     references = {*found, *behind}
     record = ArtifactRecord(

@@ -68,11 +68,11 @@ def find_spec(store: Store, text: str) -> SpecId | None:
 
 
 def artifact_at(store: Store, path: str) -> SpecId | None:
-    """The artifact whose directory, here or upstream, has `path` in it."""
+    """The artifact whose directory, here or upstream, has `path` in it; None if none that is there."""
     for one in store.chain:
         with contextlib.suppress(NotBuiltError):
             found = _at_path(one, os.path.realpath(path))
-            if isinstance(found, SpecId):
+            if isinstance(found, SpecId) and read_spec(store.objects, found).artifact in store.artifacts:
                 return found
     return None
 

@@ -131,7 +131,7 @@ def test_externals_installs_and_profiles(spack, hdist, tmp_path):
     assert len({path.name for path in spack.tree.rglob("hello-1.0-*")} - before) == 1
     hdist("commit", "--from-spack", str(spack.environment), "-m", "two", "-b", "science")
     said = hdist("explain", "science~1", "science").stdout
-    assert "gcc/12|gcc/" in said
+    assert "/gcc/" in said
     for state in ("science", "science~1"):
         hdist("checkout", state)
         assert subprocess.run([hello], env={}, capture_output=True, text=True).stdout == "hello\n"

@@ -14,6 +14,7 @@ import yaml
 from spack_environments import CMAKE, LIBRARY, TOOL, environment, install_tree, lockfile, nodes
 
 from hashdist.errors import ConflictError, InvalidError, NotFoundError
+from hashdist.objects.spec import read_spec
 from hashdist.refs import names
 from hashdist.stack.packages import HostEntry
 from hashdist.workflow.checkout import ready
@@ -150,20 +151,34 @@ def test_links_are_collected_when_no_profile_names_them(session, tree, tmp_path,
 
 
 def test_captured_host_software_stays_with_what_was_built_with_it(session, tree, tmp_path, hdist):
-    """A library of the host's, whose path the programs have; what was only built with need not."""
+    """Also where Spack installed something of that name as well, and where there are two of them."""
     scan_host(session, [HostEntry("gcc", ("path:gcc",)), HostEntry("zlib", ("path:sh",))])
     places = {name: externals(session, [name])["packages"][name]["externals"][0]["prefix"] for name in ("gcc", "zlib")}
     found = nodes()
     for node in found:
         if node["name"] in places:
             node["external"] = {"path": places[node["name"]]}
+    # built with another one that has the name of what Spack installed
+    scan_host(session, [HostEntry("answer", ("path:cat",))])
+    places["answer"] = externals(session, ["answer"])["packages"]["answer"]["externals"][0]["prefix"]
+    found.append({**found[-1], "name": "answer", "hash": "h" * 32, "external": {"path": places["answer"]}})
+    other = {**found[2], "version": "1.2", "hash": "y" * 32, "external": {"path": "/opt/zlib"}}
+    found.append(other)
+    kinds = {"deptypes": ["build"], "virtuals": []}
+    found[0]["dependencies"] += [{"name": one["name"], "hash": one["hash"], "parameters": kinds} for one in found[-2:]]
     tree(found)
-    commit_environment(session, environment(tmp_path, found), [tree.root], message="one")
+    commit_environment(session, environment(tmp_path, found), [tree.root], message="one", profile="other")
     with session.store.refs.transaction("nothing else names them") as transaction:
         for name, commit in session.store.refs.all(names.HOSTS).items():
             transaction.delete(name, old=commit)
     hdist("gc", "--now", "--drop-build-inputs")
-    assert [name for name, path in places.items() if os.path.isdir(path)] == ["zlib"]
+    assert all(map(os.path.isdir, places.values()))
+    lock = read_profile(session.store.objects, find(session.store, "other")).lock
+    host = json.loads(read_spec(session.store.objects, lock.specs["tool"]).files["host.json"])
+    assert [(one["name"], one["version"]) for one in host] == [("answer", "12"), ("zlib", "1.2"), ("zlib", "1.3")]
+    hdist("branch", "-D", "other")
+    hdist("gc", "--now")
+    assert not any(map(os.path.isdir, places.values()))
 
 
 def test_another_compiler_is_explained(session, tree, tmp_path, hdist):

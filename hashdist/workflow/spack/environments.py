@@ -6,6 +6,8 @@ tell what changed between two states of an environment.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 import os
 import re
@@ -16,7 +18,7 @@ from hashdist.build.staging import abandon, seal_staged, stage
 from hashdist.errors import HashdistError, InvalidError, NotFoundError
 from hashdist.objects.artifact_id import check_version
 from hashdist.objects.ids import SpecId
-from hashdist.objects.spec import Platform, Spec
+from hashdist.objects.spec import Platform, Spec, read_spec
 from hashdist.store.roots import in_use
 from hashdist.workflow.commit import edit
 from hashdist.workflow.given import specs_of_runner, with_given
@@ -34,6 +36,7 @@ _HEAD = """\
 _LOCK = "spack.lock"
 _FILE = "spec.json"
 _HOST = "host.json"
+_DIGITS = 12
 _OTHER = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
@@ -156,18 +159,22 @@ def _ordered(found: Sequence[Installed]) -> list[Installed]:
 def _seal_all(session: Session, found: Sequence[Installed]) -> dict[str, Spec]:
     """The specs of artifacts that lead to installs, by Spack's hashes; what is there already stays."""
     specs: dict[str, Spec] = {}
+
+    @functools.cache
+    def captured(prefix: str) -> SpecId | None:
+        return artifact_at(session.store, prefix)
+
     with session.progress.task("link what Spack installed", len(found), "package") as task:
         for one in found:
             task.tell(one.node.name)
-            # captured host software that it needs to run stays for as long as it does
-            captured = {host: id for host in one.node.host if (id := artifact_at(session.store, host.prefix))}
-            spec = _spec(session, one, specs, {host.name: id for host, id in captured.items()})
+            # captured host software stays for as long as what was built with it does
+            behind = [id for host in one.node.host if (id := captured(host.prefix)) is not None]
+            spec = _spec(session, one, specs, behind)
             staged = stage(session.store, spec, pid=os.getpid())
             if not staged.sealed:
                 try:
                     _link(one.path, staged.path)
                     log = f"links to {one.path}\n".encode()
-                    behind = [id for host, id in captured.items() if host.runs]
                     seal_staged(session.store, spec, log=log, seconds=0, behind=behind)
                 except BaseException:
                     abandon(session.store, spec)
@@ -177,17 +184,20 @@ def _seal_all(session: Session, found: Sequence[Installed]) -> dict[str, Spec]:
     return specs
 
 
-def _spec(session: Session, one: Installed, specs: Mapping[str, Spec], captured: Mapping[str, SpecId]) -> Spec:
+def _spec(session: Session, one: Installed, specs: Mapping[str, Spec], captured: Sequence[SpecId]) -> Spec:
     node = one.node
     document = {**node.document, "hash": node.hash, "prefix": one.path}
-    files = {_FILE: document}
+    files: dict[str, object] = {_FILE: document}
     if node.host:
-        files[_HOST] = {host.name: {"version": host.version, "prefix": host.prefix} for host in node.host}
+        files[_HOST] = [dataclasses.asdict(host) for host in node.host]
     arch = document.get("arch")
     if isinstance(arch, dict):  # of a target its name is enough: its features are many
         document["arch"] = {**arch, "target": node.target}
     needs = {hash: specs[hash] for hash in node.needs if hash in specs}
-    inputs = {**captured, **{spec.name: spec.id for spec in needs.values()}}
+    inputs = {spec.name: spec.id for spec in needs.values()}
+    for id in captured:
+        name = read_spec(session.store.objects, id).name
+        inputs[name if name not in inputs else f"{name}-{id[:_DIGITS]}"] = id
     try:
         version = check_version(node.version)
     except HashdistError:

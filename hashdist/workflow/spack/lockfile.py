@@ -19,7 +19,7 @@ _LIMIT = 256 << 20
 _TYPES = frozenset({"build", "link", "run", "test"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class External:
     """A package of the host's, as Spack was told of it."""
 
@@ -29,8 +29,6 @@ class External:
     """Its version."""
     prefix: str
     """Where it lies."""
-    runs: bool
-    """Whether it is linked with or run later on, not for the build alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Node:
     document: Mapping[str, Any]
     """All that Spack says of it."""
     host: tuple[External, ...] = ()
-    """What it was built or runs with that Spack did not install, by name."""
+    """What it was built or runs with that Spack did not install, by name; of a name there may be several."""
 
 
 def read_lockfile(path: str) -> dict[str, Node]:
@@ -136,12 +134,9 @@ def _dependencies(document: Mapping[str, Any], types: AbstractSet[str]) -> Itera
 
 def _with_host(node: Node, nodes: Mapping[str, Node]) -> Node:
     """With what the node depends on in any way that is on the host."""
-    host = {}
-    for key in _dependencies(node.document, _TYPES):
-        one = nodes.get(key)
-        if one is not None and one.external is not None:
-            host[one.name] = External(one.name, one.version, one.external, key in node.needs)
-    return replace(node, host=tuple(host[name] for name in sorted(host)))
+    depends = [nodes[key] for key in _dependencies(node.document, _TYPES) if key in nodes]
+    host = {External(one.name, one.version, one.external) for one in depends if one.external is not None}
+    return replace(node, host=tuple(sorted(host)))
 
 
 def _reached(path: str, nodes: Mapping[str, Node], roots: list[str]) -> dict[str, Node]:

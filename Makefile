@@ -11,7 +11,7 @@ demo: setup
 	$(BIN)/python examples/demo/run.py
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(TESTFLAGS)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --cov --cov-report=term:skip-covered $(TESTFLAGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -18,6 +18,9 @@ from hashdist.workflow.environments import make_environment
 from hashdist.workflow.prefixes import find_prefix
 from hashdist.workflow.profile import find, read_profile
 
+#: Each Python takes the same ways; what they cover, test_python.py covers.
+pytestmark = pytest.mark.no_cover
+
 GREET = """\
 import sys, words, ns.one, ns.two
 def main():

@@ -82,6 +82,7 @@ def test_every_bit_of_artifacts(whole):
             assert verify(whole.store.reopened()).findings == []
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_bit_of_objects(whole, packed):
     """A flipped bit anywhere in a loose object, a pack or an index is found, and never silently passed over."""

@@ -85,6 +85,7 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="chroot needs root")
 
 
 @needs_root
+@pytest.mark.no_cover
 def test_an_archive_with_all_of_the_host_runs_in_an_empty_root(built, tmp_path):
     done = export_tar(built, "main", str(tmp_path / "all.tar.zst"), host="all")
     root = unpacked(done.path, str(tmp_path / "root"))

@@ -72,9 +72,8 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> str:
     init_store(path, durability="fast")
     store = Store.open(path, identity=IDENTITY, clock=Clock(), search_path=support.ORIGINAL_ENV["PATH"])
     for _ in range(2):  # the second time it is remembered how all looks
-        scan_host(
-            Session(store, dict(support.ORIGINAL_ENV), "/"), [HostEntry(BASE, (f"{BASE}@{BASE_NUMBER}",))], anew=False
-        )
+        session = Session(store, dict(support.ORIGINAL_ENV), "/")
+        scan_host(session, [HostEntry(BASE, (f"{BASE}@{BASE_NUMBER}",), "version")], anew=False)
     return path
 
 

@@ -26,13 +26,16 @@ from hashdist.workflow.export.archive import export_squashfs, export_tar
 from hashdist.workflow.export.closure import closure_of
 from hashdist.workflow.export.containers import base_image, export_recipe
 from hashdist.workflow.export.contents import HostChangedError
+from hashdist.workflow.export.licences import declared
 from hashdist.workflow.prefixes import NotBuiltYetError
 from hashdist.workflow.session import Session
 
 HELLO = "int main(void) { extern int answer(void); return answer(); }"
 COMMANDS = (
     "mkdir -p $PREFIX/lib $PREFIX/bin; echo 'int answer(void) { return 42; }' > a.c; "
-    "gcc -shared -fPIC a.c -o $PREFIX/lib/libanswer.so"
+    "gcc -shared -fPIC a.c -o $PREFIX/lib/libanswer.so; "
+    "info=$PREFIX/lib/python3.12/site-packages/answer-1.dist-info; mkdir -p $info; "
+    "printf 'Metadata-Version: 2.4\\nName: answer\\nVersion: 1\\nLicense-Expression: MIT\\n' > $info/METADATA"
 )
 USING = (
     f"mkdir -p $PREFIX/bin; echo '{HELLO}' > m.c; gcc m.c -L$ANSWER_DIR/lib -Wl,-rpath,$ANSWER_DIR/lib -lanswer "
@@ -352,6 +355,8 @@ def test_a_bill_of_materials_is_valid_and_complete(built, tmp_path, ending):
     pins = [pin for of in closure.lock.sources.values() for pin in of.values()]
     locators = {one.locator for each in document.packages for one in each.external_references}
     assert {f"swh:1:dir:{pin.tree}" for pin in pins} <= locators
+    licences = {one.name: str(one.license_declared) for one in document.packages}
+    assert (licences["answer"], licences["hello"]) == ("MIT", "NOASSERTION")
 
 
 def test_a_bill_says_what_needs_what(built, tmp_path):
@@ -387,3 +392,25 @@ def test_the_commands(built, tmp_path, hdist):
     assert "docker build" in said.stderr
     said = hdist("--store", store, "export", "tar", "main", "-o", "main.tar.zst", expect=ConflictError.exit_code)
     assert "already" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "licence"),
+    [
+        (["License-Expression: BSD-3-Clause AND MIT"], "BSD-3-Clause AND MIT"),
+        (["License: mit", "License: MIT"], "MIT"),
+        (["License: MIT", "License-Expression: MIT OR Apache-2.0"], "MIT AND (MIT OR Apache-2.0)"),
+        (["License: MIT", "Summary: none"], None),
+        (["License: BSD-style; see the file"], None),
+        (["License: MIT" + " and more" * 1000], None),
+        ([], None),
+    ],
+)
+def test_licences_that_python_packages_declare(tmp_path, lines, licence):
+    """Each line is of a package of its own."""
+    for number, line in enumerate(lines):
+        folder = tmp_path / f"lib/python3.12/site-packages/p{number}-1.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.4\nName: p{number}\nVersion: 1\n{line}\n\nText.\n")
+    found = declared(str(tmp_path))
+    assert (str(found) if found is not None else None) == licence

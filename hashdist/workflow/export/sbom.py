@@ -26,6 +26,7 @@ from hashdist.workflow.session import Session
 
 from .archive import check_free
 from .closure import Closure, closure_of
+from .licences import declared
 
 #: Endings of the formats of SPDX; the library tells them apart by these.
 ENDINGS = (".spdx", ".spdx.json", ".spdx.yaml", ".spdx.yml", ".spdx.xml", ".spdx.rdf", ".spdx.rdf.xml")
@@ -122,13 +123,17 @@ def _artifact(closure: Closure, artifact: ArtifactId) -> model.Package:
     projects = sorted(filter(None, of_index))
     references = [_purl("pypi", None, str(project), artifact.version) for project in projects]
     how = "captured from the host" if spec.host is not None else "built by hashdist"
-    return _package(
+    package = _package(
         _id("artifact", artifact.spec),
         artifact.name,
         artifact.version,
         references,
         comment=f"{how}: {artifact}, at {closure.artifacts[artifact]}",
     )
+    licence = declared(closure.artifacts[artifact]) if spec.host is None else None
+    if licence is not None:
+        package.license_declared = licence
+    return package
 
 
 def _source(pin: Pin) -> model.Package:

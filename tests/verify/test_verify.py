@@ -95,8 +95,8 @@ def test_every_bit_of_objects(whole, packed):
     for number, path in enumerate(paths):
         size = os.path.getsize(path)
         places = [0, 5, size // 3, size // 2, size - 25, size - 1]
-        # of the many small ones each has its turn at two of them
-        turns = places if FULL or packed else {places[number % 6], places[(number + 3) % 6]}
+        # of the many small ones each has its turn at one of them
+        turns = places if FULL or packed else [places[number % len(places)]]
         for where in turns:
             flip(path, where)
             found = verify(store.reopened()).damage

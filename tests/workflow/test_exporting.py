@@ -11,6 +11,7 @@ import tarfile
 
 import pytest
 import zstandard
+from hypothesis import example, given, strategies as st
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 from support import package
@@ -414,3 +415,23 @@ def test_licences_that_python_packages_declare(tmp_path, lines, licence):
         (folder / "METADATA").write_text(f"Metadata-Version: 2.4\nName: p{number}\nVersion: 1\n{line}\n\nText.\n")
     found = declared(str(tmp_path))
     assert (str(found) if found is not None else None) == licence
+
+
+@given(
+    st.lists(st.sampled_from(["MIT", "AND", "OR", "WITH", "(", ")", "+", "x", "", " ", "\0", "\xff"]), max_size=8)
+    | st.just(["(MIT AND "] * 80 + [")"])
+    | st.just(["("] * 20_000)
+)
+@example(["(", " ", ")"])
+@example(["(", "AND", "MIT"])
+def test_whatever_packages_declare_is_read_or_passed_over(tmp_path, words):
+    folder = tmp_path / "lib/python3.12/site-packages/p-1.dist-info"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "Metadata-Version: 2.4\nName: p\nVersion: 1\nLicense-Expression: " + " ".join(words)
+    (folder / "METADATA").write_bytes(text.encode("latin-1"))
+    found = declared(str(tmp_path))
+    assert found is None or str(found)
+    (folder / "METADATA").unlink()
+    (folder / "METADATA").symlink_to("gone")
+    assert declared(str(tmp_path)) is None
+    (folder / "METADATA").unlink()

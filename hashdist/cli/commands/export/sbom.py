@@ -28,7 +28,7 @@ def sbom(app: App, revision: str | None, output: str | None) -> None:
     except ImportError as error:
         raise LibraryMissingError(
             f"a library is missing: {error.name}",
-            hint=f"{shlex.quote(sys.executable)} -m pip install spdx-tools packageurl-python",
+            hint=f"{shlex.quote(sys.executable)} -m pip install spdx-tools license-expression packageurl-python",
         ) from error
     path = place(app, output, revision, ".spdx.json")
     closure, count = export_sbom(app.session, revision, path)

@@ -128,6 +128,11 @@ def test_what_is_not_installed_is_named(session, tree, tmp_path):
         ('{"_meta": {"lockfile-version": 7}, "roots": [], "concrete_specs": {}}', "version 7"),
         ('{"_meta": {"lockfile-version": 6}, "roots": [{"hash": "x"}], "concrete_specs": {}}', "no spec x"),
         ('{"_meta": {"lockfile-version": 6}, "roots": [], "concrete_specs": {"x": {}}}', "not a lockfile"),
+        (
+            """{"_meta": {"lockfile-version": 6}, "roots": [],
+            "concrete_specs": {"x": {"name": "x", "version": "1", "external": {"path": "/a\\u0000b"}}}}""",
+            "external path",
+        ),
     ],
 )
 def test_files_that_are_no_lockfiles_are_refused(session, tmp_path, text, words):

@@ -162,7 +162,7 @@ def _seal_all(session: Session, found: Sequence[Installed]) -> dict[str, Spec]:
 
     @functools.cache
     def captured(prefix: str) -> SpecId | None:
-        return artifact_at(session.store, prefix)
+        return artifact_at(session.store, prefix) if os.path.isabs(prefix) else None
 
     with session.progress.task("link what Spack installed", len(found), "package") as task:
         for one in found:

@@ -112,6 +112,8 @@ def _node(key: str, value: Mapping[str, Any]) -> Node:
     external = value.get("external")
     if not isinstance(value.get("parameters", {}), dict):
         raise TypeError("parameters")
+    if external and "\0" in str(external.get("path")):
+        raise ValueError("external path")
     return Node(
         str(value["name"]),
         str(value["version"]),
